@@ -1,1 +1,38 @@
+//! The wire contract between tracer's kernel side and its user side.
+//!
+//! One file per record. Everything here is `#[repr(C)]`, free of padding that could leak kernel
+//! memory, and its size is asserted at compile time, so that both sides of the ring agree.
+//!
+//! *Invariant:* a record starts with a [`Header`]; its `size` is the length of the whole record.
+//!
+//! *Must not know:* how a record is produced (hooks, helpers) or what becomes of it (events, JSON).
 #![no_std]
+
+mod chunk;
+mod exec;
+mod header;
+mod knobs;
+mod stats;
+
+pub use chunk::{CHUNK_BYTES, Chunk, Stream};
+pub use exec::{Exec, MAX_UNREADABLE, cut, field, flag};
+pub use header::{Header, Hook, Kind};
+pub use knobs::{ABSENT, Knobs, Offsets, filter};
+pub use stats::CpuStats;
+
+/// A type whose every byte pattern is a value and which has no padding: it can be read from, and
+/// written to, a ring buffer or a map as plain bytes.
+///
+/// # Safety
+/// Implementors are `#[repr(C)]`, have no padding, and are valid for any bit pattern.
+pub unsafe trait Plain: Copy + 'static {}
+
+macro_rules! plain {
+    ($type:ty, $size:expr) => {
+        const _: () = assert!(core::mem::size_of::<$type>() == $size);
+        // SAFETY: `repr(C)` with integer fields alone; the size asserted above is the sum of the
+        // fields' sizes, so there is no padding.
+        unsafe impl $crate::Plain for $type {}
+    };
+}
+pub(crate) use plain;

@@ -1,0 +1,116 @@
+//! What user space tells the kernel side before it is loaded, as read-only globals: the verifier
+//! sees constants and drops what is switched off.
+
+use crate::plain;
+
+/// An [`Offsets`] entry for a member that this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Switches of one run.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Knobs {
+    /// Bits of [`filter`].
+    pub filters: u32,
+    /// 1: copy the environment.
+    pub env: u32,
+    /// Longest arguments that are copied whole, in bytes; 0: no limit. Beyond it the middle is
+    /// left out in steps of a chunk.
+    pub max_argv_bytes: u32,
+    /// 1: this kernel has bpf_get_current_task_btf and bpf_task_pt_regs (since 5.15).
+    pub task_pt_regs: u32,
+    /// 1: this kernel has cgroups (the helper that reads the id exists).
+    pub cgroups: u32,
+    /// Level of the cgroup that is filtered for, in the v2 hierarchy.
+    pub cgroup_level: u32,
+    /// Id of that cgroup.
+    pub cgroup_id: u64,
+}
+plain!(Knobs, 32);
+
+/// Bits of [`Knobs::filters`]: an event has to pass every one that is set.
+pub mod filter {
+    /// The process id is in the map `PIDS`.
+    pub const PID: u32 = 1 << 0;
+    /// The user id is in the map `UIDS`.
+    pub const UID: u32 = 1 << 1;
+    /// The comm is in the map `COMMS`.
+    pub const COMM: u32 = 1 << 2;
+    /// The cgroup is `cgroup_id` or below it.
+    pub const CGROUP: u32 = 1 << 3;
+    /// The exec failed.
+    pub const FAILED: u32 = 1 << 4;
+    /// The process is in the map `TREE`.
+    pub const TREE: u32 = 1 << 5;
+}
+
+/// Where members lie in this kernel's structures, in bytes; [`ABSENT`] when they do not exist.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offsets {
+    pub task_pid: u32,
+    pub task_tgid: u32,
+    pub task_comm: u32,
+    pub task_real_parent: u32,
+    pub task_group_leader: u32,
+    pub task_start_boottime: u32,
+    pub task_cred: u32,
+    pub task_loginuid: u32,
+    pub task_sessionid: u32,
+    pub task_nsproxy: u32,
+    pub task_thread_pid: u32,
+    pub task_mm: u32,
+    pub task_fs: u32,
+    pub task_signal: u32,
+    pub task_stack: u32,
+    pub task_thread_info_status: u32,
+    pub cred_euid: u32,
+    pub cred_egid: u32,
+    pub nsproxy_mnt_ns: u32,
+    pub mnt_namespace_inum: u32,
+    pub pid_level: u32,
+    pub pid_numbers: u32,
+    pub upid_size: u32,
+    pub upid_nr: u32,
+    pub upid_ns: u32,
+    pub pid_namespace_inum: u32,
+    pub mm_arg_start: u32,
+    pub mm_arg_end: u32,
+    pub mm_env_start: u32,
+    pub mm_env_end: u32,
+    pub mm_exe_file: u32,
+    pub file_path_mnt: u32,
+    pub file_path_dentry: u32,
+    pub file_inode: u32,
+    pub inode_mode: u32,
+    pub fs_pwd_mnt: u32,
+    pub fs_pwd_dentry: u32,
+    pub vfsmount_mnt_root: u32,
+    pub mount_mnt: u32,
+    pub mount_parent: u32,
+    pub mount_mountpoint: u32,
+    pub dentry_parent: u32,
+    pub dentry_name: u32,
+    pub dentry_hash_pprev: u32,
+    pub signal_live: u32,
+    pub bprm_filename: u32,
+    pub bprm_interp: u32,
+    pub bprm_fdpath: u32,
+    pub bprm_argc: u32,
+    pub bprm_per_clear: u32,
+}
+plain!(Offsets, 200);
+
+impl Default for Offsets {
+    fn default() -> Self {
+        Self::absent()
+    }
+}
+
+impl Offsets {
+    /// A kernel that nothing is known of.
+    pub const fn absent() -> Self {
+        // SAFETY: every field is a `u32`, and ABSENT is all ones.
+        unsafe { core::mem::transmute([ABSENT; size_of::<Self>() / 4]) }
+    }
+}
