@@ -1,0 +1,119 @@
+//! A file's path, walked from its dentry up to the root of its mount namespace.
+//!
+//! The result is what `/proc/PID/exe` and `/proc/PID/cwd` show to an observer at the top of that
+//! namespace: the names of the dentries from last to first, each followed by a NUL, mounts crossed
+//! (fs/d_path.c, `prepend_path`, 5.10 to 7.2).
+
+use tracer_common::{Exec, cut};
+
+use crate::{
+    kernel::{self, Space, read},
+    maps::offset,
+    scratch::{self, Scratch, get, set},
+};
+
+/// How many dentries and mounts a walk crosses at most.
+const MAX_STEPS: u32 = 256;
+/// Longest path that is copied, in bytes.
+const MAX_BYTES: u32 = 4096;
+/// Longest name, with its NUL (NAME_MAX + 1).
+const MAX_NAME: u32 = 256;
+
+/// What a walk found out beside the names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Walk {
+    /// Up to the root of the mount namespace.
+    Whole,
+    /// It ended early: too long.
+    Cut,
+    /// No file of a mounted file system (memfd, pipe): only its own name.
+    Pseudo,
+    /// A read failed.
+    Failed,
+}
+
+/// Is the dentry no longer in its directory?
+#[inline(always)]
+pub(crate) fn unlinked(dentry: u64) -> bool {
+    // include/linux/dcache.h, `d_unhashed`.
+    matches!(read::<u64>(dentry, offset!(dentry_hash_pprev)), Some(0))
+}
+
+/// Appends the path's names to the record.
+///
+/// # Safety
+/// `scratch` comes from [`scratch::take`].
+#[inline(always)]
+pub(crate) unsafe fn append(scratch: *mut Scratch, mnt: u64, dentry: u64) -> Walk {
+    // SAFETY: every write is to `scratch`, at masked offsets.
+    unsafe {
+        let start = get!(scratch, end);
+        set!(scratch, dentry, dentry);
+        set!(scratch, vfsmount, mnt);
+        let Some(root) = read::<u64>(mnt, offset!(vfsmount_mnt_root)) else {
+            return Walk::Failed;
+        };
+        set!(scratch, mnt_root, root);
+        for _ in 0..MAX_STEPS {
+            let dentry = get!(scratch, dentry);
+            if dentry == get!(scratch, mnt_root) {
+                // The top of a mount: go on at its mount point, or this was the last one.
+                let mount = get!(scratch, vfsmount) - u64::from(offset!(mount_mnt));
+                let Some(parent) = read::<u64>(mount, offset!(mount_parent)) else {
+                    return Walk::Failed;
+                };
+                if parent == mount {
+                    return Walk::Whole;
+                }
+                let Some(point) = read::<u64>(mount, offset!(mount_mountpoint)) else {
+                    return Walk::Failed;
+                };
+                let up = parent + u64::from(offset!(mount_mnt));
+                let Some(root) = read::<u64>(up, offset!(vfsmount_mnt_root)) else {
+                    return Walk::Failed;
+                };
+                set!(scratch, dentry, point);
+                set!(scratch, vfsmount, up);
+                set!(scratch, mnt_root, root);
+                continue;
+            }
+            let Some(parent) = read::<u64>(dentry, offset!(dentry_parent)) else {
+                return Walk::Failed;
+            };
+            let end = get!(scratch, end);
+            if end - start > MAX_BYTES - MAX_NAME {
+                return Walk::Cut;
+            }
+            let Some(name) = read::<u64>(dentry, offset!(dentry_name)) else {
+                return Walk::Failed;
+            };
+            let len = kernel::copy_str(Space::Kernel, scratch::at(scratch, end), MAX_NAME, name);
+            if len <= 0 {
+                return Walk::Failed;
+            }
+            set!(scratch, end, end + len as u32);
+            if parent == dentry {
+                return Walk::Pseudo;
+            }
+            set!(scratch, dentry, parent);
+        }
+        Walk::Cut
+    }
+}
+
+/// Notes in the record how a walk went.
+///
+/// # Safety
+/// `record` is the scratch block's record.
+#[inline(always)]
+pub(crate) unsafe fn note(record: *mut Exec, walk: Walk, missing: u64, cut_bit: u32) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match walk {
+            Walk::Whole => {}
+            Walk::Cut => (*record).cut |= cut_bit,
+            Walk::Pseudo => (*record).cut |= cut::EXE_PSEUDO,
+            Walk::Failed => (*record).missing |= missing,
+        }
+    }
+}
