@@ -103,13 +103,10 @@ pub(crate) unsafe fn chunk(scratch: *mut Scratch, stream: Stream, space: Space, 
             stream: stream as u32,
             offset: offset as u32,
         });
-        if !kernel::copy(space, to.add(1).cast(), CHUNK_BYTES as u32, from) {
-            // The helper has cleared the payload: it says nothing false, and the loss is told.
-            (*record).missing |= match stream {
-                Stream::Argv => tracer_common::field::ARGV,
-                Stream::Env => tracer_common::field::ENV,
-            };
-        }
+        // When the copy fails the helper has cleared the payload: it says nothing false, and the
+        // loss is told by the caller.
+        let err = kernel::copy(space, to.add(1).cast(), CHUNK_BYTES as u32, from);
+        set!(scratch, errors, get!(scratch, errors) | err);
         bpf_ringbuf_submit(room, 0);
     }
 }

@@ -13,39 +13,47 @@ pub(crate) enum Space {
     User,
 }
 
-/// Reads a `T` at `base + offset` in kernel memory; `None` if this kernel has no such member, the
-/// base is null or the read fails.
+/// Reads a `T` at `base + offset` in kernel memory; `None` if this kernel has no such member, or the
+/// read fails (as it does for a null base).
 #[inline(always)]
 pub(crate) fn read<T: Copy + Default>(base: u64, offset: u32) -> Option<T> {
-    if offset == ABSENT || base == 0 {
+    if offset == ABSENT {
         return None;
     }
     let mut value = T::default();
+    let to = (&raw mut value).cast();
+    let from = (base + u64::from(offset)) as *const _;
     // SAFETY: the helper checks the address; the destination is a `T`.
-    let err = unsafe {
-        bpf_probe_read_kernel(
-            (&raw mut value).cast(),
-            size_of::<T>() as u32,
-            (base + u64::from(offset)) as *const _,
-        )
-    };
+    let err = unsafe { bpf_probe_read_kernel(to, size_of::<T>() as u32, from) };
     (err == 0).then_some(value)
 }
 
-/// Copies `len` bytes; `false` if the read fails.
+/// The same for an address, 0 if the read fails: no branch, for loops (see [`crate::strings`]).
+#[inline(always)]
+pub(crate) fn follow(base: u64, offset: u32) -> u64 {
+    let mut value = 0_u64;
+    if offset != ABSENT {
+        let to = (&raw mut value).cast();
+        // SAFETY: as above; the helper clears the destination when it fails.
+        unsafe { bpf_probe_read_kernel(to, 8, (base + u64::from(offset)) as *const _) };
+        value = core::hint::black_box(value);
+    }
+    value
+}
+
+/// Copies `len` bytes: 0, or a negative errno and the destination cleared.
 ///
 /// # Safety
 /// `to` has room for `len` bytes, in the verifier's eyes too.
 #[inline(always)]
-pub(crate) unsafe fn copy(space: Space, to: *mut u8, len: u32, from: u64) -> bool {
+pub(crate) unsafe fn copy(space: Space, to: *mut u8, len: u32, from: u64) -> i64 {
     // SAFETY: the helpers check the address; the caller vouches for the destination.
-    let err = unsafe {
+    unsafe {
         match space {
             Space::Kernel => bpf_probe_read_kernel(to.cast(), len, from as *const _),
             Space::User => bpf_probe_read_user(to.cast(), len, from as *const _),
         }
-    };
-    err == 0
+    }
 }
 
 /// Copies a NUL-terminated string of at most `len` bytes, the NUL included: the number of bytes

@@ -7,13 +7,13 @@
 use tracer_common::{Exec, cut};
 
 use crate::{
-    kernel::{self, Space, read},
+    kernel::{self, Space, follow, read},
     maps::offset,
     scratch::{self, Scratch, get, set},
 };
 
 /// How many dentries and mounts a walk crosses at most.
-const MAX_STEPS: u32 = 256;
+const MAX_STEPS: u32 = 200;
 /// Longest path that is copied, in bytes.
 const MAX_BYTES: u32 = 4096;
 /// Longest name, with its NUL (NAME_MAX + 1).
@@ -50,48 +50,34 @@ pub(crate) unsafe fn append(scratch: *mut Scratch, mnt: u64, dentry: u64) -> Wal
         let start = get!(scratch, end);
         set!(scratch, dentry, dentry);
         set!(scratch, vfsmount, mnt);
-        let Some(root) = read::<u64>(mnt, offset!(vfsmount_mnt_root)) else {
-            return Walk::Failed;
-        };
-        set!(scratch, mnt_root, root);
+        set!(scratch, mnt_root, follow(mnt, offset!(vfsmount_mnt_root)));
         for _ in 0..MAX_STEPS {
             let dentry = get!(scratch, dentry);
             if dentry == get!(scratch, mnt_root) {
                 // The top of a mount: go on at its mount point, or this was the last one.
                 let mount = get!(scratch, vfsmount) - u64::from(offset!(mount_mnt));
-                let Some(parent) = read::<u64>(mount, offset!(mount_parent)) else {
-                    return Walk::Failed;
-                };
+                let parent = follow(mount, offset!(mount_parent));
                 if parent == mount {
                     return Walk::Whole;
                 }
-                let Some(point) = read::<u64>(mount, offset!(mount_mountpoint)) else {
-                    return Walk::Failed;
-                };
                 let up = parent + u64::from(offset!(mount_mnt));
-                let Some(root) = read::<u64>(up, offset!(vfsmount_mnt_root)) else {
-                    return Walk::Failed;
-                };
-                set!(scratch, dentry, point);
+                set!(scratch, dentry, follow(mount, offset!(mount_mountpoint)));
                 set!(scratch, vfsmount, up);
-                set!(scratch, mnt_root, root);
+                set!(scratch, mnt_root, follow(up, offset!(vfsmount_mnt_root)));
                 continue;
             }
-            let Some(parent) = read::<u64>(dentry, offset!(dentry_parent)) else {
-                return Walk::Failed;
-            };
             let end = get!(scratch, end);
             if end - start > MAX_BYTES - MAX_NAME {
                 return Walk::Cut;
             }
-            let Some(name) = read::<u64>(dentry, offset!(dentry_name)) else {
-                return Walk::Failed;
-            };
+            // A read that fails gives a null address, and the next one then fails here.
+            let name = follow(dentry, offset!(dentry_name));
             let len = kernel::copy_str(Space::Kernel, scratch::at(scratch, end), MAX_NAME, name);
             if len <= 0 {
                 return Walk::Failed;
             }
             set!(scratch, end, end + len as u32);
+            let parent = follow(dentry, offset!(dentry_parent));
             if parent == dentry {
                 return Walk::Pseudo;
             }

@@ -49,10 +49,16 @@ pub(crate) struct Work {
     /// Address read next, and the end of what is to be read.
     pub(crate) from: Cell<u64>,
     pub(crate) until: Cell<u64>,
-    /// Array of string pointers.
+    /// Where the middle that is left out begins and ends, in bytes of the stream.
+    pub(crate) jump_at: Cell<u64>,
+    pub(crate) jump_to: Cell<u64>,
+    /// Next entry of the array of pointers, and the bytes of its string that are already copied.
     pub(crate) pointers: Cell<u64>,
+    pub(crate) within: Cell<u64>,
     /// Bytes of the stream that went out as chunks or were left out.
     pub(crate) done: Cell<u64>,
+    /// Not 0 when a read failed.
+    pub(crate) errors: Cell<i64>,
     /// Strings seen.
     pub(crate) count: Cell<u32>,
     /// Chunks sent or lost.
@@ -66,8 +72,9 @@ pub(crate) struct Work {
     pub(crate) argv: Cell<u64>,
     pub(crate) envp: Cell<u64>,
     pub(crate) dirfd: Cell<u32>,
-    pub(crate) flags: Cell<u32>,
     pub(crate) pointer_size: Cell<u32>,
+    /// Not 0 once the end of the array has been seen.
+    pub(crate) complete: Cell<u32>,
     pub(crate) pad: Cell<u32>,
     /// Where a system call's registers are copied to.
     pub(crate) regs: [u64; 16],

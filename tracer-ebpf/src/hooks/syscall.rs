@@ -15,7 +15,6 @@ use crate::{
 
 // `struct pt_regs`, as indices of 64-bit words (arch/x86/include/asm/ptrace.h).
 const R10: usize = 7;
-const R8: usize = 9;
 const BX: usize = 5;
 const CX: usize = 11;
 const DX: usize = 12;
@@ -82,7 +81,7 @@ pub(crate) fn failed(slot: Slot, hook: Hook, regs: u64, ret: i64) {
     // SAFETY: the copy is of the array's size; `work` is scratch memory of this program alone.
     let r = unsafe {
         let words = &raw mut (*scratch).work.regs;
-        if !kernel::copy(Space::Kernel, words.cast(), 128, regs) {
+        if kernel::copy(Space::Kernel, words.cast(), 128, regs) != 0 {
             return;
         }
         words.cast::<u64>()
@@ -147,6 +146,5 @@ pub(crate) fn failed(slot: Slot, hook: Hook, regs: u64, ret: i64) {
             pointer_size: 4,
         },
     };
-    let _ = R8;
     exec::failed(slot, hook, ret as i32, call);
 }

@@ -4,15 +4,20 @@
 //!
 //! *Must not know:* how a plan is carried out.
 
+mod family;
 mod offsets;
 
 use std::fmt;
 
 use tracer_common::{Hook, Knobs, Offsets, filter};
 
+pub use family::{Need, Part, Target, scratch_blocks};
 pub use offsets::{Unavailable, is_member};
 
-use crate::host::{Capability, HostFacts};
+use crate::{
+    host::{Capability, HostFacts},
+    verifier::btf::{Btf, Kind},
+};
 
 /// What one run of `tracer exec` wants of the kernel side.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +63,24 @@ pub struct Plan {
     pub unavailable: Vec<Unavailable>,
     pub wishes: Wishes,
     pub cpus: u32,
+    /// Of the functions that programs are attached to through trampolines, those that this kernel has.
+    functions: Vec<&'static str>,
+}
+
+impl Plan {
+    /// The programs of a family that this run needs, in the order in which they are attached.
+    pub fn parts(&self, hook: Hook) -> Vec<Part> {
+        let wanted = |part: &&Part| match part.need {
+            Need::Always => true,
+            Need::Tree => self.wishes.tree,
+            Need::Success => !self.wishes.failed,
+            Need::IfThere => match part.target {
+                Target::Fexit(function) => self.functions.contains(&function),
+                _ => true,
+            },
+        };
+        family::parts(hook).iter().filter(wanted).copied().collect()
+    }
 }
 
 /// A hook family that does not work here, and why.
@@ -124,6 +147,7 @@ pub fn exec(wishes: &Wishes, facts: &HostFacts) -> Result<Plan, CannotPlan> {
         unavailable,
         wishes: wishes.clone(),
         cpus: facts.possible_cpus,
+        functions: facts.btf.as_ref().map_or_else(|_| Vec::new(), functions),
     })
 }
 
@@ -155,6 +179,17 @@ fn obstacle(hook: Hook, facts: &HostFacts) -> Option<String> {
         }),
         Hook::Tracepoint => None,
     }
+}
+
+/// Which of the functions behind fexit programs this kernel has.
+fn functions(btf: &Btf) -> Vec<&'static str> {
+    let names = family::parts(Hook::Fentry).iter().filter_map(|part| match part.target {
+        Target::Fexit(function) => Some((Kind::Func, function)),
+        _ => None,
+    });
+    let names: Vec<_> = names.collect();
+    let found = btf.find_batch(&names);
+    names.iter().zip(found).filter(|(_, id)| id.is_some()).map(|((_, name), _)| *name).collect()
 }
 
 fn knobs(wishes: &Wishes, facts: &HostFacts) -> Knobs {

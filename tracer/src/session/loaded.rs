@@ -3,7 +3,7 @@
 use std::{io, os::fd::AsFd};
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader, Endianness, Pod, VerifierLogLevel,
+    Btf, Ebpf, EbpfError, EbpfLoader, Pod, VerifierLogLevel,
     maps::{HashMap, MapData, MapError, RingBuf},
     programs::{BtfTracePoint, FExit, KProbe, Program, ProgramError, RawTracePoint},
 };
@@ -11,13 +11,9 @@ use tracer_common::{Hook, Knobs, Offsets};
 
 use super::{
     attached::{Attached, Link},
-    family::{self, Need, Part, Target},
     stats::Stats,
 };
-use crate::{
-    host::Capability,
-    plan::{Plan, Refusal},
-};
+use crate::plan::{Need, Part, Plan, Refusal, Target, scratch_blocks};
 
 /// The kernel side, built by `cargo xtask build`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
@@ -91,7 +87,7 @@ impl Loaded {
             .override_global("OFFSETS", &offsets, true)
             .override_global("KNOBS", &knobs, true)
             .map_max_entries("EVENTS", wishes.buffer)
-            .map_max_entries("SCRATCH", family::scratch_blocks(hook))
+            .map_max_entries("SCRATCH", scratch_blocks(hook))
             .map_max_entries("STATS", plan.cpus)
             .map_max_entries("TREE", tree)
             .map_max_entries("PIDS", entries(wishes.pids.len()))
@@ -110,18 +106,9 @@ impl Loaded {
             }
             _ => None,
         };
-        let mut parts = Vec::new();
-        for part in family::parts(hook) {
-            let wanted = match part.need {
-                Need::Always => true,
-                Need::Tree => wishes.tree,
-                Need::Success => !wishes.failed,
-                Need::IfThere => there(part, plan),
-            };
-            if wanted {
-                load_program(&mut ebpf, part, btf.as_ref())?;
-                parts.push(*part);
-            }
+        let parts = plan.parts(hook);
+        for part in &parts {
+            load_program(&mut ebpf, part, btf.as_ref())?;
         }
         Ok(Self { ebpf, hook, parts, cpus: plan.cpus })
     }
@@ -152,14 +139,6 @@ impl Loaded {
 /// A hash map has at least one entry.
 fn entries(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX).max(1)
-}
-
-/// Does this kernel have the function that a program is attached to?
-fn there(part: &Part, plan: &Plan) -> bool {
-    match part.target {
-        Target::Fexit(function) => plan.functions.contains(function),
-        _ => true,
-    }
 }
 
 fn fill<K: Pod>(ebpf: &mut Ebpf, map: &'static str, keys: &[K]) -> Result<(), LoadError> {
@@ -259,6 +238,3 @@ fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
     }
     false
 }
-
-/// Which capabilities attaching needs: named when they are lacking.
-pub const NEEDED: [Capability; 2] = [Capability::Bpf, Capability::Perfmon];

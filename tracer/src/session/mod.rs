@@ -8,7 +8,6 @@
 
 mod attached;
 mod command;
-mod family;
 mod loaded;
 mod memlock;
 mod privilege;
