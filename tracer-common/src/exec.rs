@@ -10,7 +10,7 @@
 
 use crate::{Header, plain};
 
-/// How many arguments that could not be read are named by index: the last ones, in a circle.
+/// How many arguments that could not be read are named by index.
 pub const MAX_UNREADABLE: usize = 8;
 
 /// The fixed part of an exec event.
@@ -61,7 +61,7 @@ pub struct Exec {
     pub cwd_len: u32,
     pub argv_len: u32,
     pub env_len: u32,
-    /// How many arguments could not be read; the index of the n-th stands at n modulo the length.
+    /// How many arguments could not be read; the first of them by index.
     pub unreadable_count: u32,
     pub unreadable: [u32; MAX_UNREADABLE],
     /// How many chunks of this event found no room in the ring.

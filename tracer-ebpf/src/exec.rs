@@ -46,7 +46,7 @@ unsafe fn begin(slot: Slot, hook: Hook, caller: u32, outcome: Outcome) -> Option
         }
         let scratch = scratch::take(slot)?;
         let e = record(scratch);
-        e.write_bytes(0, 1);
+        clear(e);
         let comm = &raw mut (*e).comm;
         generated::bpf_get_current_comm(comm.cast(), 16);
         if !filter::passes_comm(&*comm) {
@@ -75,6 +75,16 @@ unsafe fn begin(slot: Slot, hook: Hook, caller: u32, outcome: Outcome) -> Option
         Some((scratch, task))
     }
 }
+
+/// Clears the record. Word by word, since a call of memset would be a loop over bytes.
+#[inline(always)]
+unsafe fn clear(e: *mut Exec) {
+    for word in 0..size_of::<Exec>() / 8 {
+        // SAFETY: inside the record, whose size is a multiple of 8.
+        unsafe { e.cast::<u64>().add(word).write_volatile(0) };
+    }
+}
+const _: () = assert!(size_of::<Exec>().is_multiple_of(8));
 
 /// What the task structure tells.
 #[inline(always)]
@@ -144,7 +154,7 @@ unsafe fn append_str(scratch: *mut Scratch, space: Space, max: u32, from: u64, m
 
 /// Appends the working directory.
 #[inline(always)]
-unsafe fn append_cwd(scratch: *mut Scratch, task: u64) {
+unsafe fn append_cwd(scratch: *mut Scratch, slot: Slot, task: u64) {
     // SAFETY: as in `append_str`.
     unsafe {
         let e = record(scratch);
@@ -152,7 +162,7 @@ unsafe fn append_cwd(scratch: *mut Scratch, task: u64) {
         let mnt = read::<u64>(fs, offset!(fs_pwd_mnt)).unwrap_or(0);
         let dentry = read::<u64>(fs, offset!(fs_pwd_dentry)).unwrap_or(0);
         let before = get!(scratch, end);
-        let walk = path::append(scratch, mnt, dentry);
+        let walk = path::append(scratch, slot, mnt, dentry);
         (*e).cwd_len = get!(scratch, end) - before;
         path::note(e, walk, field::CWD, cut::CWD);
         if path::unlinked(dentry) && walk != Walk::Failed && (*e).cwd_len != 0 {
@@ -163,7 +173,7 @@ unsafe fn append_cwd(scratch: *mut Scratch, task: u64) {
 
 /// Appends the path of the executable, and what its inode tells.
 #[inline(always)]
-unsafe fn append_exe(scratch: *mut Scratch, mm: u64, bprm: u64) {
+unsafe fn append_exe(scratch: *mut Scratch, slot: Slot, mm: u64, bprm: u64) {
     // SAFETY: as in `append_str`.
     unsafe {
         let e = record(scratch);
@@ -171,7 +181,7 @@ unsafe fn append_exe(scratch: *mut Scratch, mm: u64, bprm: u64) {
         let mnt = read::<u64>(file, offset!(file_path_mnt)).unwrap_or(0);
         let dentry = read::<u64>(file, offset!(file_path_dentry)).unwrap_or(0);
         let before = get!(scratch, end);
-        let walk = path::append(scratch, mnt, dentry);
+        let walk = path::append(scratch, slot, mnt, dentry);
         (*e).exe_len = get!(scratch, end) - before;
         path::note(e, walk, field::EXE, cut::EXE);
         if path::unlinked(dentry) {
@@ -206,7 +216,8 @@ unsafe fn append_exe(scratch: *mut Scratch, mm: u64, bprm: u64) {
 pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
     // SAFETY: writes go to scratch memory; kernel memory is read through helpers.
     unsafe {
-        let Some((scratch, task)) = begin(Slot::Succeeded, hook, caller, Outcome::Succeeded) else {
+        let slot = Slot::Succeeded;
+        let Some((scratch, task)) = begin(slot, hook, caller, Outcome::Succeeded) else {
             return;
         };
         let e = record(scratch);
@@ -224,15 +235,15 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
         note(e, read(bprm, offset!(bprm_argc)), field::ARGC, |e, v| (*e).argc = v);
 
         let mm = read::<u64>(task, offset!(task_mm)).unwrap_or(0);
-        append_exe(scratch, mm, bprm);
-        append_cwd(scratch, task);
+        append_exe(scratch, slot, mm, bprm);
+        append_cwd(scratch, slot, task);
 
         let start = read::<u64>(mm, offset!(mm_arg_start)).unwrap_or(0);
         let end = read::<u64>(mm, offset!(mm_arg_end)).unwrap_or(0);
         if start == 0 || end < start {
             (*e).missing |= field::ARGV;
         } else {
-            let sent = strings::contiguous(scratch, Stream::Argv, start, end);
+            let sent = strings::contiguous(scratch, slot, Stream::Argv, start, end);
             (*e).argv_bytes = sent.total;
             (*e).argv_len = sent.tail;
         }
@@ -242,7 +253,7 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
             if start == 0 || end < start {
                 (*e).missing |= field::ENV;
             } else {
-                let sent = strings::contiguous(scratch, Stream::Env, start, end);
+                let sent = strings::contiguous(scratch, slot, Stream::Env, start, end);
                 (*e).env_bytes = sent.total;
                 (*e).env_len = sent.tail;
             }
@@ -283,16 +294,16 @@ pub(crate) fn failed(slot: Slot, hook: Hook, retval: i32, call: Call) {
 
         let filename = get!(scratch, filename);
         (*e).filename_len = append_str(scratch, call.space, PATH_MAX, filename, field::FILENAME);
-        append_cwd(scratch, task);
+        append_cwd(scratch, slot, task);
         let argv = get!(scratch, argv);
         if argv != 0 {
-            let sent = strings::array(scratch, Stream::Argv, call.space, argv);
+            let sent = strings::array(scratch, slot, Stream::Argv, call.space, argv);
             (*e).argv_bytes = sent.total;
             (*e).argv_len = sent.tail;
         }
         let envp = get!(scratch, envp);
         if knob!(env) != 0 && envp != 0 {
-            let sent = strings::array(scratch, Stream::Env, call.space, envp);
+            let sent = strings::array(scratch, slot, Stream::Env, call.space, envp);
             (*e).env_bytes = sent.total;
             (*e).env_len = sent.tail;
         }

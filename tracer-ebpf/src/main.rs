@@ -2,8 +2,7 @@
 //!
 //! One file per hook family under `hooks`; all of them end in [`exec::succeeded`] or
 //! [`exec::failed`], which build the same record. The verifier has to accept every program on
-//! every supported kernel, so loop state lives in map memory, where the verifier forgets it
-//! (see [`scratch`]).
+//! every supported kernel, and quickly, so loops are made of global functions (see [`strings`]).
 //!
 //! *Invariant:* what could not be delivered is counted in [`maps::STATS`].
 //!

@@ -7,9 +7,9 @@
 //! again on a CPU where it is already running, so nobody else writes to the block meanwhile, even
 //! where programs can be preempted.
 //!
-//! Loop state lives in [`Work`] rather than in variables: what is read back from a map is unknown
-//! to the verifier, so that all rounds of a loop look alike to it, and it need not explore how
-//! they combine. [`Cell`] keeps the compiler from holding such state in registers.
+//! Loop state lives in [`Work`] rather than in variables, since the functions that make up the
+//! rounds of a loop take numbers only (see [`crate::strings`]). [`Cell`] keeps the compiler from
+//! holding such state in registers.
 
 use crate::maps::SCRATCH;
 
@@ -44,6 +44,8 @@ pub(crate) struct Scratch {
 pub(crate) struct Work {
     /// End of the record so far.
     pub(crate) end: Cell<u32>,
+    /// Where the stream starts in the record.
+    pub(crate) base: Cell<u32>,
     /// Bytes of the stream that lie in the record since its last chunk.
     pub(crate) pending: Cell<u32>,
     /// Address read next, and the end of what is to be read.
@@ -75,7 +77,6 @@ pub(crate) struct Work {
     pub(crate) pointer_size: Cell<u32>,
     /// Not 0 once the end of the array has been seen.
     pub(crate) complete: Cell<u32>,
-    pub(crate) pad: Cell<u32>,
     /// Where a system call's registers are copied to.
     pub(crate) regs: [u64; 16],
 }
@@ -123,6 +124,12 @@ pub(crate) use set;
 #[inline(always)]
 pub(crate) fn take(slot: Slot) -> Option<*mut Scratch> {
     SCRATCH.get_ptr_mut(slot as u32)
+}
+
+/// The same by the slot's number.
+#[inline(always)]
+pub(crate) fn by_number(slot: u32) -> Option<*mut Scratch> {
+    SCRATCH.get_ptr_mut(slot)
 }
 
 /// Address of the record's byte at `offset`, which is masked so that the verifier sees its bound.

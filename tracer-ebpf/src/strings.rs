@@ -3,16 +3,10 @@
 //! After a successful exec they lie contiguous in the new image. Before that they are an array of
 //! pointers in the caller's memory.
 //!
-//! The rounds of each loop are bounded for the verifier, and have to be cheap for it:
-//! - each round leaves it in the same state, so that paths merge: what varies is kept in scratch
-//!   memory (see [`crate::scratch`]). A round that computed the length of its copy would fork the
-//!   paths, and the kernel would give up after 1,000,000 instructions;
-//! - each round has few branches whose outcome it cannot know, since all of them stay open until
-//!   the last round is done, and the kernel keeps 8,192 at the most
-//!   (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`, kernel/bpf/verifier.c). Hence the arithmetic where one would
-//!   expect conditions.
-
-use core::hint::black_box;
+//! Loops have to be cheap for the verifier, which walks every round of them: each round is one call
+//! of a global function, which the verifier judges once, apart from its callers
+//! (kernel/bpf/verifier.c, `do_check_subprogs`). Such a function takes numbers only, so it finds its
+//! state in scratch memory.
 
 use tracer_common::{CHUNK_BYTES, Exec, MAX_UNREADABLE, Stream, cut, field};
 
@@ -20,14 +14,20 @@ use crate::{
     emit,
     kernel::{self, Space},
     maps::knob,
-    scratch::{self, Scratch, get, set},
+    path::MAX_STEPS,
+    scratch::{self, Scratch, Slot, get, set},
 };
 
 /// Rounds for contiguous strings: 6 MiB, the most that the kernel takes as arguments and
 /// environment together (fs/exec.c, `bprm_stack_limits`: three quarters of `_STK_LIM`).
 const CONTIGUOUS_ROUNDS: u32 = 6 * 1024 * 1024 / CHUNK_BYTES as u32;
 /// Rounds for arrays: a string of up to 4,095 bytes each.
-const ARRAY_ROUNDS: u32 = 1600;
+const ARRAY_ROUNDS: u32 = 3000;
+
+// The verifier keeps one branch of each round open until the program's end, 8,192 at the most
+// (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`): a program has two paths or one, and two streams.
+const _: () = assert!(2 * CONTIGUOUS_ROUNDS + 2 * MAX_STEPS < 8000);
+const _: () = assert!(2 * ARRAY_ROUNDS + MAX_STEPS < 8000);
 
 const CHUNK: u64 = CHUNK_BYTES as u64;
 
@@ -51,10 +51,27 @@ const fn cut_end(stream: Stream) -> u32 {
     }
 }
 
-/// When the environment is wanted too, both streams share the branches that the kernel keeps open.
-#[inline(always)]
-fn rounds(alone: u32) -> u32 {
-    if knob!(env) != 0 { alone / 2 } else { alone }
+/// Sends the next whole chunk of contiguous strings; 0 if what is left does not fill one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn next_chunk(slot: u32, stream: u32) -> u32 {
+    let Some(scratch) = scratch::by_number(slot) else { return 0 };
+    let stream = if stream == Stream::Argv as u32 { Stream::Argv } else { Stream::Env };
+    // SAFETY: every write is to `scratch`.
+    unsafe {
+        let mut from = get!(scratch, from);
+        if get!(scratch, until) - from < CHUNK {
+            return 0;
+        }
+        if get!(scratch, done) == get!(scratch, jump_at) {
+            let to = get!(scratch, jump_to);
+            from = from + to - get!(scratch, done);
+            set!(scratch, done, to);
+        }
+        emit::chunk(scratch, stream, Space::User, from);
+        set!(scratch, from, from + CHUNK);
+    }
+    1
 }
 
 /// Copies the strings between two addresses of the new image.
@@ -62,7 +79,13 @@ fn rounds(alone: u32) -> u32 {
 /// # Safety
 /// `scratch` comes from [`scratch::take`].
 #[inline(always)]
-pub(crate) unsafe fn contiguous(scratch: *mut Scratch, stream: Stream, start: u64, end: u64) -> Sent {
+pub(crate) unsafe fn contiguous(
+    scratch: *mut Scratch,
+    slot: Slot,
+    stream: Stream,
+    start: u64,
+    end: u64,
+) -> Sent {
     // SAFETY: every write is to `scratch`, at masked offsets.
     unsafe {
         let record = (&raw mut (*scratch).record).cast::<Exec>();
@@ -73,22 +96,14 @@ pub(crate) unsafe fn contiguous(scratch: *mut Scratch, stream: Stream, start: u6
         set!(scratch, chunks, 0);
         set!(scratch, errors, 0);
 
-        let limited = matches!(stream, Stream::Argv) && knob!(max_argv_bytes) != 0;
-        if limited {
+        set!(scratch, jump_at, u64::MAX);
+        if matches!(stream, Stream::Argv) && knob!(max_argv_bytes) != 0 {
             plan_jump(scratch, total);
         }
-        for _ in 0..rounds(CONTIGUOUS_ROUNDS) {
-            let mut from = get!(scratch, from);
-            if get!(scratch, until) - from < CHUNK {
+        for _ in 0..CONTIGUOUS_ROUNDS {
+            if next_chunk(slot as u32, stream as u32) == 0 {
                 break;
             }
-            if limited && get!(scratch, done) == get!(scratch, jump_at) {
-                let to = get!(scratch, jump_to);
-                from = from + to - get!(scratch, done);
-                set!(scratch, done, to);
-            }
-            emit::chunk(scratch, stream, Space::User, from);
-            set!(scratch, from, from + CHUNK);
         }
 
         let at = get!(scratch, end);
@@ -132,7 +147,13 @@ unsafe fn plan_jump(scratch: *mut Scratch, total: u64) {
 /// # Safety
 /// `scratch` comes from [`scratch::take`].
 #[inline(always)]
-pub(crate) unsafe fn array(scratch: *mut Scratch, stream: Stream, space: Space, array: u64) -> Sent {
+pub(crate) unsafe fn array(
+    scratch: *mut Scratch,
+    slot: Slot,
+    stream: Stream,
+    space: Space,
+    array: u64,
+) -> Sent {
     // SAFETY: every write is to `scratch`, at masked offsets.
     unsafe {
         let record = (&raw mut (*scratch).record).cast::<Exec>();
@@ -146,8 +167,9 @@ pub(crate) unsafe fn array(scratch: *mut Scratch, stream: Stream, space: Space, 
         set!(scratch, errors, 0);
         set!(scratch, complete, 0);
 
-        for _ in 0..rounds(ARRAY_ROUNDS) {
-            if !round(scratch, stream, space, base) {
+        set!(scratch, base, base);
+        for _ in 0..ARRAY_ROUNDS {
+            if next_string(slot as u32, stream as u32, space as u32) == 0 {
                 set!(scratch, complete, 1);
                 break;
             }
@@ -155,9 +177,6 @@ pub(crate) unsafe fn array(scratch: *mut Scratch, stream: Stream, space: Space, 
 
         if get!(scratch, complete) == 0 {
             (*record).cut |= cut_end(stream);
-        }
-        if get!(scratch, errors) != 0 {
-            (*record).missing |= missing(stream);
         }
         if matches!(stream, Stream::Argv) {
             (*record).argc = get!(scratch, count);
@@ -168,50 +187,60 @@ pub(crate) unsafe fn array(scratch: *mut Scratch, stream: Stream, space: Space, 
     }
 }
 
-/// One string, or 4,095 bytes of a longer one; `false` at the end.
-///
-/// Four branches: is this the end, could the string not be read, is a chunk full, is there no room
-/// for it in the ring.
-#[inline(always)]
-unsafe fn round(scratch: *mut Scratch, stream: Stream, space: Space, base: u32) -> bool {
-    // SAFETY: as the caller promises.
+/// Copies one string, or 4,095 bytes of a longer one; 0 at the end of the array.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn next_string(slot: u32, stream: u32, space: u32) -> u32 {
+    let Some(scratch) = scratch::by_number(slot) else { return 0 };
+    let stream = if stream == Stream::Argv as u32 { Stream::Argv } else { Stream::Env };
+    let space = if space == Space::User as u32 { Space::User } else { Space::Kernel };
+    // SAFETY: every write is to `scratch`, at masked offsets.
     unsafe {
         let record = (&raw mut (*scratch).record).cast::<Exec>();
-        let mut pointer = 0_u64;
-        let size = get!(scratch, pointer_size) & 8 | get!(scratch, pointer_size) & 4;
-        let err = kernel::copy(space, (&raw mut pointer).cast(), size, get!(scratch, pointers));
-        set!(scratch, errors, get!(scratch, errors) | err);
-        let pointer = black_box(pointer);
-        if pointer == 0 {
-            return false;
+        let mut string = 0_u64;
+        let entry = get!(scratch, pointers);
+        let size = get!(scratch, pointer_size);
+        let err = match size {
+            4 => kernel::copy(space, (&raw mut string).cast(), 4, entry),
+            _ => kernel::copy(space, (&raw mut string).cast(), 8, entry),
+        };
+        if err != 0 {
+            (*record).missing |= missing(stream);
+            return 0;
         }
+        if string == 0 {
+            return 0;
+        }
+        let base = get!(scratch, base);
         let within = get!(scratch, within);
-        let pending = get!(scratch, pending);
+        let mut pending = get!(scratch, pending);
         let to = scratch::at(scratch, base + (pending & (CHUNK as u32 - 1)));
-        let len = kernel::copy_str(space, to, CHUNK_BYTES as u32, pointer + within);
-        let mut len = black_box(len as u32);
-        if len as i32 <= 0 {
-            // The helper has cleared the destination: an empty string.
-            unreadable(record, stream, get!(scratch, count));
-            len = 1;
+        let len = kernel::copy_str(space, to, CHUNK_BYTES as u32, string + within);
+        if len == CHUNK as i64 {
+            // Cut, or of just that length: then the next round reads its end, an empty string.
+            pending += CHUNK as u32 - 1;
+            set!(scratch, within, within + CHUNK - 1);
+        } else {
+            if len > 0 {
+                pending += len as u32;
+            } else {
+                // The helper has cleared the destination: an empty string.
+                unreadable(record, stream, get!(scratch, count));
+                pending += 1;
+            }
+            set!(scratch, within, 0);
+            set!(scratch, pointers, entry + u64::from(size));
+            set!(scratch, count, get!(scratch, count) + 1);
         }
-        // 1 if the string was cut, or is of just that length: then the next round reads its end,
-        // an empty string. Its NUL is not kept in either case.
-        let whole = black_box(len >> 12 & 1);
-        let next = u64::from(black_box(whole ^ 1));
-        set!(scratch, within, (within + CHUNK - 1) & next.wrapping_sub(1));
-        set!(scratch, pointers, get!(scratch, pointers) + next * u64::from(size));
-        set!(scratch, count, get!(scratch, count) + next as u32);
-        let pending = pending + len - whole;
-        set!(scratch, pending, pending);
         if pending >= CHUNK as u32 {
             let start = scratch::at(scratch, base);
             emit::chunk(scratch, stream, Space::Kernel, start as u64);
             kernel::copy(Space::Kernel, start, CHUNK as u32, start.add(CHUNK_BYTES) as u64);
-            set!(scratch, pending, get!(scratch, pending) - CHUNK as u32);
+            pending -= CHUNK as u32;
         }
-        true
+        set!(scratch, pending, pending);
     }
+    1
 }
 
 /// Notes that a string could not be read.
@@ -222,8 +251,10 @@ unsafe fn unreadable(record: *mut Exec, stream: Stream, index: u32) {
         match stream {
             Stream::Argv => {
                 let count = (&raw const (*record).unreadable_count).read_volatile();
-                let place = (count & (MAX_UNREADABLE as u32 - 1)) as usize;
-                (&raw mut (*record).unreadable).cast::<u32>().add(place).write_volatile(index);
+                if count < MAX_UNREADABLE as u32 {
+                    let place = (count & (MAX_UNREADABLE as u32 - 1)) as usize;
+                    (&raw mut (*record).unreadable).cast::<u32>().add(place).write_volatile(index);
+                }
                 (&raw mut (*record).unreadable_count).write_volatile(count + 1);
             }
             Stream::Env => (*record).missing |= field::ENV,

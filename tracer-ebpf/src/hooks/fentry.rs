@@ -4,6 +4,7 @@
 //! since it is bound to its function when it is loaded.
 
 use aya_ebpf::{
+    EbpfContext,
     macros::{btf_tracepoint, fexit},
     programs::{BtfTracePointContext, FExitContext},
 };
@@ -71,11 +72,17 @@ fn fexit_compat_execveat(ctx: FExitContext) -> i32 {
 
 /// fs/exec.c: `int kernel_execve(const char *filename, const char *const *argv,
 /// const char *const *envp)`, since 5.9.
+///
+/// The arguments are copied out of the context as plain memory: the verifier lets no program load
+/// an argument that is a pointer to a pointer (kernel/bpf/btf.c, `btf_ctx_access`, 5.10 to 6.12).
 #[fexit(function = "kernel_execve")]
 fn fexit_kernel_execve(ctx: FExitContext) -> i32 {
-    let ret = i64::from(ctx.arg::<i32>(3));
+    let Some([filename, argv, envp, ret]) = read::<[u64; 4]>(ctx.as_ptr() as u64, 0) else {
+        return 0;
+    };
+    let ret = i64::from(ret as i32);
     if syscall::is_error(ret) {
-        let call = kernel_call(ctx.arg(0), ctx.arg(1), ctx.arg(2));
+        let call = kernel_call(filename, argv, envp);
         exec::failed(Slot::KernelExecve, Hook::Fentry, ret as i32, call);
     }
     0
