@@ -129,7 +129,7 @@ impl<'a> Args<'a> {
     }
 
     /// The elements, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Arg<'a>> + use<'a> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Arg<'a>> + Clone + use<'a> {
         let bytes = self.bytes;
         self.items.iter().map(move |item| Arg {
             bytes: &bytes[item.start..item.start + item.len],

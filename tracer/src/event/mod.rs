@@ -14,6 +14,7 @@
 mod argv;
 mod assemble;
 mod chunk;
+mod errno;
 mod error;
 mod exec;
 mod loss;
@@ -26,6 +27,7 @@ mod wire;
 
 pub use argv::{Arg, ArgShape, Args, Gap, GapReason, Limits};
 pub use assemble::{Assembler, EnvWanted};
+pub use errno::errno_name;
 pub use error::DecodeError;
 pub use exec::{ExecEvent, ProcessId};
 pub use loss::{LossTracker, Lost, LostReason};
