@@ -1,4 +1,6 @@
 //! Shows what runs on a live Linux host, and says what the kernel's BPF verifier will say.
 
+pub mod cli;
+pub mod enrich;
 pub mod event;
 pub mod sink;

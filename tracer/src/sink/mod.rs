@@ -9,6 +9,20 @@ mod time;
 
 use crate::event::{End, ExecEvent, Lost, Start, WallClock};
 
+/// Forms of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+/// Whether text may carry colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    None,
+    Ansi,
+}
+
 /// Where a run's records are rendered. Closed: a new form is a new variant.
 #[derive(Debug)]
 pub enum Sink {
