@@ -62,9 +62,9 @@ impl LostReason {
     /// What happened, for people.
     pub fn describe(self) -> &'static str {
         match self {
-            Self::RingFull => "the ring buffer was full",
+            Self::RingFull => "ring buffer full",
             Self::MissedReturn => "the kernel did not show the call's return",
-            Self::Undecodable => "the record could not be decoded",
+            Self::Undecodable => "record not decodable",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Times of day as text, without a time zone database.
 
+use std::io::Write;
+
 const DAY: u64 = 86_400;
 
 /// Appends nanoseconds since 1970 as RFC 3339 in UTC: `2026-11-20T23:30:54.123456789Z`.
@@ -16,6 +18,15 @@ pub(super) fn rfc3339(unix_ns: u64, out: &mut Vec<u8>) {
     digits(second % 60, &mut text[17..19]);
     digits(nanos, &mut text[20..29]);
     out.extend_from_slice(&text);
+}
+
+/// Appends a time of day with milliseconds: `23:30:54.123`.
+pub(super) fn time_of_day(unix_ns: u64, utc_offset_s: i32, out: &mut Vec<u8>) {
+    let millis = unix_ns / 1_000_000 % 1000;
+    let second = (unix_ns / 1_000_000_000).saturating_add_signed(utc_offset_s.into()) % DAY;
+    let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
+    // Writing into a vector does not fail.
+    let _ = write!(out, "{h:02}:{m:02}:{s:02}.{millis:03}");
 }
 
 /// Civil date of a day since 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms",
@@ -59,5 +70,12 @@ mod tests {
         check(1_709_251_199_999_999_999, "2024-02-29T23:59:59.999999999Z");
         check(4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z");
         check(u64::MAX, "2554-07-21T23:34:33.709551615Z");
+    }
+
+    #[test]
+    fn times_of_day_follow_the_offset() {
+        let mut out = Vec::new();
+        time_of_day(1_709_251_199_999_999_999, 3600, &mut out);
+        assert_eq!(out, b"00:59:59.999");
     }
 }
