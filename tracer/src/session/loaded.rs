@@ -72,6 +72,7 @@ pub struct Loaded {
     hook: Hook,
     parts: Vec<Part>,
     cpus: u32,
+    roots: u32,
 }
 
 impl Loaded {
@@ -110,11 +111,12 @@ impl Loaded {
         for part in &parts {
             load_program(&mut ebpf, part, btf.as_ref())?;
         }
-        Ok(Self { ebpf, hook, parts, cpus: plan.cpus })
+        Ok(Self { ebpf, hook, parts, cpus: plan.cpus, roots: 0 })
     }
 
     /// Makes these processes part of the traced tree.
     pub(super) fn follow(&mut self, roots: &[u32]) -> Result<(), LoadError> {
+        self.roots = roots.len() as u32;
         fill(&mut self.ebpf, "TREE", roots)
     }
 
@@ -132,7 +134,7 @@ impl Loaded {
         for part in &self.parts {
             attach_program(&mut self.ebpf, part, &mut links)?;
         }
-        Attached::new(self.ebpf, self.hook, ring, stats, links).map_err(LoadError::Stats)
+        Ok(Attached::new(self.ebpf, self.hook, ring, stats, links, self.roots))
     }
 }
 
