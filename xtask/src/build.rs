@@ -68,7 +68,7 @@ pub(crate) fn kernel_side(features: &[String]) -> Result<PathBuf> {
         "-Cdebuginfo=2".to_owned(),
         format!("-Clinker={}", linker.display()),
         "-Clink-arg=--btf".to_owned(),
-        format!("-Clink-arg=--cpu={CPU}"),
+        format!("-Ctarget-cpu={CPU}"),
     ];
     let mut command = cargo();
     command

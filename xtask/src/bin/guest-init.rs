@@ -96,7 +96,6 @@ fn port(path: &str) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let mut settings = termios::tcgetattr(&file)?;
     termios::cfmakeraw(&mut settings);
-    termios::cfsetspeed(&mut settings, termios::BaudRate::B115200)?;
     settings.control_flags |= termios::ControlFlags::CLOCAL;
     termios::tcsetattr(&file, termios::SetArg::TCSANOW, &settings)?;
     Ok(file)
