@@ -73,9 +73,10 @@ plain!(Exec, 232);
 
 /// Bits of [`Exec::flags`].
 pub mod flag {
-    /// The caller was a 32-bit one (ia32 or x32 system call).
+    /// The failed call was a 32-bit one (ia32 or x32). Never set for a successful exec: nothing in
+    /// the new image tells how it was called.
     pub const COMPAT: u32 = 1 << 0;
-    /// The kernel started it: no system call was made.
+    /// The process is a child of a kernel thread: the kernel itself started it.
     pub const KERNEL: u32 = 1 << 1;
     /// The set-user-id bit of the executable took effect.
     pub const SET_UID: u32 = 1 << 2;
@@ -87,7 +88,8 @@ pub mod flag {
     pub const EXE_DELETED: u32 = 1 << 5;
     /// The working directory was removed.
     pub const CWD_DELETED: u32 = 1 << 6;
-    /// The call was execveat.
+    /// The call was an execveat that looked the name up below `dirfd`. In a successful exec the
+    /// file name is then the kernel's own, `/dev/fd/N` or `/dev/fd/N/NAME`.
     pub const EXECVEAT: u32 = 1 << 7;
 }
 

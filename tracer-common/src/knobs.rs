@@ -51,6 +51,7 @@ pub struct Offsets {
     pub task_pid: u32,
     pub task_tgid: u32,
     pub task_comm: u32,
+    pub task_flags: u32,
     pub task_real_parent: u32,
     pub task_group_leader: u32,
     pub task_start_boottime: u32,
@@ -99,7 +100,7 @@ pub struct Offsets {
     pub bprm_argc: u32,
     pub bprm_per_clear: u32,
 }
-plain!(Offsets, 200);
+plain!(Offsets, 204);
 
 impl Default for Offsets {
     fn default() -> Self {

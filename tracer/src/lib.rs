@@ -1,1 +1,7 @@
 //! Shows what runs on a live Linux host, and says what the kernel's BPF verifier will say.
+
+pub mod verifier;
+
+pub mod host;
+pub mod plan;
+pub mod session;

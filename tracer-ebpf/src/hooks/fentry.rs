@@ -1,0 +1,103 @@
+//! Tracing programs: BTF raw tracepoints, and fexit on the functions behind the system calls.
+//!
+//! They cost nothing to anyone who does not exec. Each fexit program is a program of its own,
+//! since it is bound to its function when it is loaded.
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{btf_tracepoint, fexit},
+    programs::{BtfTracePointContext, FExitContext},
+};
+use tracer_common::Hook;
+
+use crate::{
+    exec::{self, Call},
+    hooks::{syscall, tracepoint},
+    kernel::{Space, read},
+    maps::offset,
+    scratch::Slot,
+    tree,
+};
+
+/// See [`tracepoint`] for the arguments.
+#[btf_tracepoint(function = "sched_process_exec")]
+fn btf_exec(ctx: BtfTracePointContext) -> i32 {
+    exec::succeeded(Hook::Fentry, ctx.arg::<u64>(1) as u32, ctx.arg(2));
+    0
+}
+
+#[btf_tracepoint(function = "sched_process_fork")]
+fn btf_fork(ctx: BtfTracePointContext) -> i32 {
+    if let Some(parent) = read::<u32>(ctx.arg(0), offset!(task_tgid)) {
+        tree::forked(parent, ctx.arg(1));
+    }
+    0
+}
+
+#[btf_tracepoint(function = "sched_process_exit")]
+fn btf_exit(ctx: BtfTracePointContext) -> i32 {
+    tracepoint::exited(ctx.arg(0));
+    0
+}
+
+/// `long __x64_sys_execve(const struct pt_regs *regs)` and its like.
+#[inline(always)]
+fn returned(slot: Slot, ctx: &FExitContext) -> i32 {
+    let ret: i64 = ctx.arg(1);
+    if syscall::is_error(ret) {
+        syscall::failed(slot, Hook::Fentry, ctx.arg(0), ret);
+    }
+    0
+}
+
+#[fexit(function = "__x64_sys_execve")]
+fn fexit_execve(ctx: FExitContext) -> i32 {
+    returned(Slot::Execve, &ctx)
+}
+
+#[fexit(function = "__x64_sys_execveat")]
+fn fexit_execveat(ctx: FExitContext) -> i32 {
+    returned(Slot::Execveat, &ctx)
+}
+
+#[fexit(function = "__ia32_compat_sys_execve")]
+fn fexit_compat_execve(ctx: FExitContext) -> i32 {
+    returned(Slot::CompatExecve, &ctx)
+}
+
+#[fexit(function = "__ia32_compat_sys_execveat")]
+fn fexit_compat_execveat(ctx: FExitContext) -> i32 {
+    returned(Slot::CompatExecveat, &ctx)
+}
+
+/// fs/exec.c: `int kernel_execve(const char *filename, const char *const *argv,
+/// const char *const *envp)`, since 5.9.
+///
+/// The arguments are copied out of the context as plain memory: the verifier lets no program load
+/// an argument that is a pointer to a pointer (kernel/bpf/btf.c, `btf_ctx_access`, 5.10 to 6.12).
+#[fexit(function = "kernel_execve")]
+fn fexit_kernel_execve(ctx: FExitContext) -> i32 {
+    let Some([filename, argv, envp, ret]) = read::<[u64; 4]>(ctx.as_ptr() as u64, 0) else {
+        return 0;
+    };
+    let ret = i64::from(ret as i32);
+    if syscall::is_error(ret) {
+        let call = kernel_call(filename, argv, envp);
+        exec::failed(Slot::KernelExecve, Hook::Fentry, ret as i32, call);
+    }
+    0
+}
+
+/// An exec that the kernel itself made: everything is in its own memory.
+#[inline(always)]
+pub(crate) fn kernel_call(filename: u64, argv: u64, envp: u64) -> Call {
+    Call {
+        space: Space::Kernel,
+        filename,
+        argv,
+        envp,
+        dirfd: -100,
+        flags: 0,
+        pointer_size: 8,
+    }
+}

@@ -1,0 +1,62 @@
+//! Raw tracepoints: attached by name, without tracefs.
+//!
+//! `sys_exit` sees every system call of every convention, and leaves at once unless it failed.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use tracer_common::Hook;
+
+use crate::{
+    exec,
+    hooks::syscall,
+    kernel::read,
+    maps::offset,
+    scratch::Slot,
+    tree,
+};
+
+/// include/trace/events/sched.h: `sched_process_exec(struct task_struct *p, pid_t old_pid,
+/// struct linux_binprm *bprm)`, 5.10 to 7.2. The new image is in place and has not run.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+fn tp_exec(ctx: RawTracePointContext) -> u32 {
+    exec::succeeded(Hook::Tracepoint, ctx.arg::<u64>(1) as u32, ctx.arg(2));
+    0
+}
+
+/// include/trace/events/syscalls.h: `sys_exit(struct pt_regs *regs, long ret)`.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+fn tp_sys_exit(ctx: RawTracePointContext) -> u32 {
+    let ret: i64 = ctx.arg(1);
+    if syscall::is_error(ret) {
+        syscall::failed(Slot::Execve, Hook::Tracepoint, ctx.arg(0), ret);
+    }
+    0
+}
+
+/// include/trace/events/sched.h: `sched_process_fork(struct task_struct *parent,
+/// struct task_struct *child)`.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+fn tp_fork(ctx: RawTracePointContext) -> u32 {
+    if let Some(parent) = read::<u32>(ctx.arg(0), offset!(task_tgid)) {
+        tree::forked(parent, ctx.arg(1));
+    }
+    0
+}
+
+/// include/trace/events/sched.h: `sched_process_exit(struct task_struct *p, …)`, called by each
+/// thread after it has left `signal->live` (kernel/exit.c, `do_exit`).
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+fn tp_exit(ctx: RawTracePointContext) -> u32 {
+    exited(ctx.arg(0));
+    0
+}
+
+/// Takes a process out of the tree when its last thread ends.
+#[inline(always)]
+pub(crate) fn exited(task: u64) {
+    let signal = read::<u64>(task, offset!(task_signal)).unwrap_or(0);
+    if let Some(0) = read::<u32>(signal, offset!(signal_live))
+        && let Some(tgid) = read::<u32>(task, offset!(task_tgid))
+    {
+        tree::ended(tgid);
+    }
+}

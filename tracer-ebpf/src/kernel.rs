@@ -1,0 +1,73 @@
+//! Reading kernel and user memory. A read that fails is an answer, never a default.
+
+use aya_ebpf::helpers::generated::{
+    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
+    bpf_probe_read_user_str,
+};
+use tracer_common::ABSENT;
+
+/// Which address space an address belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    Kernel,
+    User,
+}
+
+/// Reads a `T` at `base + offset` in kernel memory; `None` if this kernel has no such member, or the
+/// read fails (as it does for a null base).
+#[inline(always)]
+pub(crate) fn read<T: Copy + Default>(base: u64, offset: u32) -> Option<T> {
+    if offset == ABSENT {
+        return None;
+    }
+    let mut value = T::default();
+    let to = (&raw mut value).cast();
+    let from = (base + u64::from(offset)) as *const _;
+    // SAFETY: the helper checks the address; the destination is a `T`.
+    let err = unsafe { bpf_probe_read_kernel(to, size_of::<T>() as u32, from) };
+    (err == 0).then_some(value)
+}
+
+/// The same for an address, 0 if the read fails: no branch, for loops (see [`crate::strings`]).
+#[inline(always)]
+pub(crate) fn follow(base: u64, offset: u32) -> u64 {
+    let mut value = 0_u64;
+    if offset != ABSENT {
+        let to = (&raw mut value).cast();
+        // SAFETY: as above; the helper clears the destination when it fails.
+        unsafe { bpf_probe_read_kernel(to, 8, (base + u64::from(offset)) as *const _) };
+        value = core::hint::black_box(value);
+    }
+    value
+}
+
+/// Copies `len` bytes: 0, or a negative errno and the destination cleared.
+///
+/// # Safety
+/// `to` has room for `len` bytes, in the verifier's eyes too.
+#[inline(always)]
+pub(crate) unsafe fn copy(space: Space, to: *mut u8, len: u32, from: u64) -> i64 {
+    // SAFETY: the helpers check the address; the caller vouches for the destination.
+    unsafe {
+        match space {
+            Space::Kernel => bpf_probe_read_kernel(to.cast(), len, from as *const _),
+            Space::User => bpf_probe_read_user(to.cast(), len, from as *const _),
+        }
+    }
+}
+
+/// Copies a NUL-terminated string of at most `len` bytes, the NUL included: the number of bytes
+/// copied, or a negative errno. A longer string is cut, and ends with a NUL all the same.
+///
+/// # Safety
+/// `to` has room for `len` bytes, in the verifier's eyes too.
+#[inline(always)]
+pub(crate) unsafe fn copy_str(space: Space, to: *mut u8, len: u32, from: u64) -> i64 {
+    // SAFETY: the helpers check the address; the caller vouches for the destination.
+    unsafe {
+        match space {
+            Space::Kernel => bpf_probe_read_kernel_str(to.cast(), len, from as *const _),
+            Space::User => bpf_probe_read_user_str(to.cast(), len, from as *const _),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What this host is and allows, read once.
+//!
+//! *Invariant:* nothing here changes the host. A fact that cannot be read is a value that says so.
+//!
+//! *Must not know:* what the facts are used for.
+
+mod facts;
+
+pub use facts::{Capability, HostFacts, Lockdown};

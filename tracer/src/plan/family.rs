@@ -1,0 +1,100 @@
+//! Which programs make up a hook family, and what each is attached to.
+//!
+//! *Must not know:* how a program is loaded or attached.
+
+use tracer_common::Hook;
+
+/// How one program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A raw tracepoint, by name.
+    RawTracepoint(&'static str),
+    /// A BTF raw tracepoint, by name.
+    BtfTracepoint(&'static str),
+    /// The return of a function, through a trampoline.
+    Fexit(&'static str),
+    /// The entry, or the return, of each of these functions that this kernel has.
+    Kprobe(&'static [&'static str]),
+}
+
+/// When a program is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Without it the family does not work.
+    Always,
+    /// Only where the kernel has the function.
+    IfThere,
+    /// Only when a process tree is followed.
+    Tree,
+    /// Only when successful execs are wanted.
+    Success,
+}
+
+/// One program of a family.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// Its name in the object.
+    pub program: &'static str,
+    pub target: Target,
+    pub need: Need,
+}
+
+const fn part(program: &'static str, target: Target, need: Need) -> Part {
+    Part { program, target, need }
+}
+
+/// The functions behind execve and execveat, of each calling convention
+/// (arch/x86/include/asm/syscall_wrapper.h). A kernel built without one lacks its functions.
+const SYSCALLS: &[&str] = &[
+    "__x64_sys_execve",
+    "__x64_sys_execveat",
+    "__ia32_compat_sys_execve",
+    "__ia32_compat_sys_execveat",
+];
+
+const TRACEPOINT: &[Part] = &[
+    part("tp_exit", Target::RawTracepoint("sched_process_exit"), Need::Tree),
+    part("tp_fork", Target::RawTracepoint("sched_process_fork"), Need::Tree),
+    part("tp_sys_exit", Target::RawTracepoint("sys_exit"), Need::Always),
+    part("tp_exec", Target::RawTracepoint("sched_process_exec"), Need::Success),
+];
+
+const FENTRY: &[Part] = &[
+    part("btf_exit", Target::BtfTracepoint("sched_process_exit"), Need::Tree),
+    part("btf_fork", Target::BtfTracepoint("sched_process_fork"), Need::Tree),
+    part("fexit_execve", Target::Fexit("__x64_sys_execve"), Need::Always),
+    part("fexit_execveat", Target::Fexit("__x64_sys_execveat"), Need::Always),
+    part("fexit_compat_execve", Target::Fexit("__ia32_compat_sys_execve"), Need::IfThere),
+    part("fexit_compat_execveat", Target::Fexit("__ia32_compat_sys_execveat"), Need::IfThere),
+    part("fexit_kernel_execve", Target::Fexit("kernel_execve"), Need::IfThere),
+    part("btf_exec", Target::BtfTracepoint("sched_process_exec"), Need::Success),
+];
+
+const KPROBE: &[Part] = &[
+    part("kprobe_release", Target::Kprobe(&["release_task"]), Need::Tree),
+    part("kprobe_fork", Target::Kprobe(&["wake_up_new_task"]), Need::Tree),
+    part("kprobe_return", Target::Kprobe(SYSCALLS), Need::Always),
+    part("kprobe_enter", Target::Kprobe(SYSCALLS), Need::Always),
+    part("kprobe_kernel_return", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
+    part("kprobe_kernel_enter", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
+    part("kprobe_begin", Target::Kprobe(&["begin_new_exec"]), Need::Success),
+    part("kprobe_exec", Target::Kprobe(&["finalize_exec"]), Need::Success),
+];
+
+/// A family's programs, in the order in which they are attached: what makes a process part of the
+/// tree comes first.
+pub const fn parts(hook: Hook) -> &'static [Part] {
+    match hook {
+        Hook::Tracepoint => TRACEPOINT,
+        Hook::Fentry => FENTRY,
+        Hook::Kprobe => KPROBE,
+    }
+}
+
+/// How many blocks of scratch memory the family's programs use (tracer-ebpf, `scratch::Slot`).
+pub const fn scratch_blocks(hook: Hook) -> u32 {
+    match hook {
+        Hook::Fentry => 6,
+        Hook::Kprobe | Hook::Tracepoint => 2,
+    }
+}

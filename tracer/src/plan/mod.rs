@@ -1,0 +1,219 @@
+//! From what is wanted and what this host has to what will be loaded, with every fallback explained.
+//!
+//! *Invariant:* pure; the same wishes and facts give the same plan.
+//!
+//! *Must not know:* how a plan is carried out.
+
+mod family;
+mod offsets;
+
+use std::fmt;
+
+use tracer_common::{Hook, Knobs, Offsets, filter};
+
+pub use family::{Need, Part, Target, scratch_blocks};
+pub use offsets::{Unavailable, is_member};
+
+use crate::{
+    host::{Capability, HostFacts},
+    verifier::btf::{Btf, Kind},
+};
+
+/// What one run of `tracer exec` wants of the kernel side.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// `None`: the cheapest that works.
+    pub hook: Option<Hook>,
+    pub env: bool,
+    /// Longest arguments that are copied whole, in bytes; 0: no limit.
+    pub max_argv_bytes: u32,
+    /// Only these processes, users and names; empty: all.
+    pub pids: Vec<u32>,
+    pub uids: Vec<u32>,
+    pub comms: Vec<[u8; 16]>,
+    /// Only this cgroup, and those below it.
+    pub cgroup: Option<Cgroup>,
+    /// Only failed execs.
+    pub failed: bool,
+    /// Only these processes and their descendants.
+    pub tree: bool,
+    /// Size of the ring, in bytes: a power-of-two multiple of the page size.
+    pub buffer: u32,
+    /// Structure members to treat as if this kernel lacked them.
+    pub hidden_members: Vec<String>,
+}
+
+/// A cgroup of the v2 hierarchy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cgroup {
+    pub id: u64,
+    /// Steps below the root.
+    pub level: u32,
+}
+
+/// What will be loaded, and why.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Families to try, in this order.
+    pub candidates: Vec<Hook>,
+    /// Families that this host cannot use, with the reason.
+    pub refused: Vec<Refusal>,
+    pub offsets: Offsets,
+    pub knobs: Knobs,
+    pub unavailable: Vec<Unavailable>,
+    pub wishes: Wishes,
+    pub cpus: u32,
+    /// Of the functions that programs are attached to through trampolines, those that this kernel has.
+    functions: Vec<&'static str>,
+}
+
+impl Plan {
+    /// The programs of a family that this run needs, in the order in which they are attached.
+    pub fn parts(&self, hook: Hook) -> Vec<Part> {
+        let wanted = |part: &&Part| match part.need {
+            Need::Always => true,
+            Need::Tree => self.wishes.tree,
+            Need::Success => !self.wishes.failed,
+            Need::IfThere => match part.target {
+                Target::Fexit(function) => self.functions.contains(&function),
+                _ => true,
+            },
+        };
+        family::parts(hook).iter().filter(wanted).copied().collect()
+    }
+}
+
+/// A hook family that does not work here, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub hook: Hook,
+    pub reason: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.hook.name(), self.reason)
+    }
+}
+
+/// Why no plan can be made: this host lacks something, and what can be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CannotPlan {
+    #[error(
+        "this needs {}: run it as root (sudo), or give the binary what it needs \
+         (setcap cap_bpf,cap_perfmon=ep FILE)", names(.0)
+    )]
+    Privilege(Vec<Capability>),
+    #[error("no hook family works on this host:{}", list(.0))]
+    NoFamily(Vec<Refusal>),
+    #[error("following a process tree is not possible on this host: {0}")]
+    NoTree(String),
+}
+
+fn names(capabilities: &[Capability]) -> String {
+    capabilities.iter().map(|c| c.name()).collect::<Vec<_>>().join(" and ")
+}
+
+fn list(refusals: &[Refusal]) -> String {
+    refusals.iter().map(|r| format!("\n  {r}")).collect()
+}
+
+/// Plans a run of `tracer exec`.
+pub fn exec(wishes: &Wishes, facts: &HostFacts) -> Result<Plan, CannotPlan> {
+    let lacking = facts.lacking(&[Capability::Bpf, Capability::Perfmon]);
+    if !lacking.is_empty() {
+        return Err(CannotPlan::Privilege(lacking));
+    }
+    let (offsets, unavailable) = match &facts.btf {
+        Ok(btf) => offsets::resolve(btf, &wishes.hidden_members),
+        Err(reason) => (Offsets::absent(), offsets::nothing_known(reason)),
+    };
+    let following = [offsets.task_pid, offsets.task_tgid, offsets.task_signal, offsets.signal_live];
+    if wishes.tree && following.contains(&tracer_common::ABSENT) {
+        return Err(CannotPlan::NoTree(match &facts.btf {
+            Err(reason) => reason.clone(),
+            Ok(_) => "its BTF does not say where a process' ids and threads are kept".to_owned(),
+        }));
+    }
+    let (candidates, refused) = families(wishes.hook, facts);
+    if candidates.is_empty() {
+        return Err(CannotPlan::NoFamily(refused));
+    }
+    Ok(Plan {
+        candidates,
+        refused,
+        offsets,
+        knobs: knobs(wishes, facts),
+        unavailable,
+        wishes: wishes.clone(),
+        cpus: facts.possible_cpus,
+        functions: facts.btf.as_ref().map_or_else(|_| Vec::new(), functions),
+    })
+}
+
+/// Which families are worth a try, cheapest first, and why the others are not.
+pub fn families(wanted: Option<Hook>, facts: &HostFacts) -> (Vec<Hook>, Vec<Refusal>) {
+    let mut candidates = Vec::new();
+    let mut refused = Vec::new();
+    for hook in Hook::ALL {
+        if wanted.is_some_and(|wanted| wanted != hook) {
+            continue;
+        }
+        match obstacle(hook, facts) {
+            None => candidates.push(hook),
+            Some(reason) => refused.push(Refusal { hook, reason }),
+        }
+    }
+    (candidates, refused)
+}
+
+/// What is known, before anything is loaded, to keep a family from working.
+fn obstacle(hook: Hook, facts: &HostFacts) -> Option<String> {
+    if let Some(reason) = facts.lockdown.obstacle() {
+        return Some(reason.to_owned());
+    }
+    match hook {
+        Hook::Fentry => facts.btf.as_ref().err().cloned(),
+        Hook::Kprobe => (!facts.kprobe_pmu).then(|| {
+            "this kernel has no kprobes (CONFIG_KPROBE_EVENTS): there is no event source 'kprobe' in sysfs".to_owned()
+        }),
+        Hook::Tracepoint => None,
+    }
+}
+
+/// Which of the functions behind fexit programs this kernel has.
+fn functions(btf: &Btf) -> Vec<&'static str> {
+    let names = family::parts(Hook::Fentry).iter().filter_map(|part| match part.target {
+        Target::Fexit(function) => Some((Kind::Func, function)),
+        _ => None,
+    });
+    let names: Vec<_> = names.collect();
+    let found = btf.find_batch(&names);
+    names.iter().zip(found).filter(|(_, id)| id.is_some()).map(|((_, name), _)| *name).collect()
+}
+
+fn knobs(wishes: &Wishes, facts: &HostFacts) -> Knobs {
+    let mut filters = 0;
+    let switches = [
+        (!wishes.pids.is_empty(), filter::PID),
+        (!wishes.uids.is_empty(), filter::UID),
+        (!wishes.comms.is_empty(), filter::COMM),
+        (wishes.cgroup.is_some(), filter::CGROUP),
+        (wishes.failed, filter::FAILED),
+        (wishes.tree, filter::TREE),
+    ];
+    for (on, bit) in switches {
+        if on {
+            filters |= bit;
+        }
+    }
+    Knobs {
+        filters,
+        env: wishes.env.into(),
+        max_argv_bytes: wishes.max_argv_bytes,
+        task_pt_regs: (facts.version >= (5, 15)).into(),
+        cgroups: facts.cgroups.into(),
+        cgroup_level: wishes.cgroup.map_or(0, |c| c.level),
+        cgroup_id: wishes.cgroup.map_or(0, |c| c.id),
+    }
+}
