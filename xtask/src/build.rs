@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::cargo::{cargo, check};
-use crate::setup::{bpf, linker, require};
 use crate::paths;
+use crate::setup::{bpf, linker, require};
 
 /// The variable that names the kernel side's object to the user side's build script.
 pub(crate) const OBJECT_VARIABLE: &str = "TRACER_BPF_OBJECT";

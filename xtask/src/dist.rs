@@ -40,8 +40,7 @@ pub(crate) fn main(_: &Args) -> Result<ExitCode> {
         if !output.status.success() {
             bail!("`tracer {}` failed: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
         }
-        fs::write(folder.join(file), output.stdout)
-            .with_context(|| format!("cannot write {file}"))?;
+        fs::write(folder.join(file), output.stdout).with_context(|| format!("cannot write {file}"))?;
     }
     let size = fs::metadata(&program).context("cannot read what strip wrote")?.len();
     step::say(&format!("{} ({} KiB)", program.display(), size / 1024));
@@ -91,7 +90,7 @@ pub(crate) fn guest_tracer() -> Result<GuestFile> {
 /// A compiler's error; it has been printed.
 pub(crate) fn guest_init() -> Result<PathBuf> {
     let mut command = static_cargo("build");
-    command.args(["--package", "xtask", "--bin", "guest-init"]);
+    command.args(["--quiet", "--package", "xtask", "--bin", "guest-init"]);
     check(&mut command, "building the guests' init")?;
     Ok(built("guest-init"))
 }

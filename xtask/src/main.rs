@@ -13,10 +13,13 @@ mod build;
 mod cargo;
 mod dist;
 mod guest;
+mod lint;
 mod paths;
 mod run;
 mod setup;
 mod step;
+mod summary;
+mod test;
 mod vm;
 
 #[derive(Parser)]
@@ -38,6 +41,10 @@ enum Verb {
     Dist(dist::Args),
     /// Boot a kernel in QEMU and run tracer, or any program, in it
     Vm(vm::Args),
+    /// Run every test: on this host, and in guests of four kernels
+    Test(test::Args),
+    /// Check form, clippy's lints, and the dependencies' licences and sources
+    Lint(lint::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +54,8 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::main(&args),
         Verb::Dist(args) => dist::main(&args),
         Verb::Vm(args) => vm::main(&args),
+        Verb::Test(args) => test::main(&args),
+        Verb::Lint(args) => lint::main(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

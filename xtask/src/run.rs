@@ -45,8 +45,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 
 /// Whether these arguments make tracer load programs. What follows `--` is another command's.
 fn needs_root(args: &[OsString]) -> bool {
-    let own: Vec<_> =
-        args.iter().map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--").collect();
+    let own: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--").collect();
     let subcommand = own.iter().find(|argument| !argument.starts_with('-'));
     !own.iter().any(|argument| HARMLESS.contains(&argument.as_ref()))
         && subcommand.is_some_and(|name| !UNPRIVILEGED.contains(&name.as_ref()))
@@ -58,9 +57,7 @@ mod tests {
 
     #[test]
     fn only_what_traces_needs_root() {
-        let needs = |line: &str| {
-            needs_root(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
-        };
+        let needs = |line: &str| needs_root(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>());
         assert!(needs("exec"));
         assert!(needs("-v exec --format json"));
         assert!(needs("exec -- ls --help"));

@@ -63,8 +63,7 @@ fn program(command: &Command) -> String {
 fn log_path(name: &str) -> Result<PathBuf> {
     let folder = paths::logs();
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let file: String =
-        name.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let file: String = name.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect();
     Ok(folder.join(format!("{file}.log")))
 }
 

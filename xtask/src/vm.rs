@@ -11,9 +11,9 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::guest::{Clock, Ended, Guest, GuestFile, Stream, with_libraries};
-use crate::setup::{kernel, require};
 use crate::dist;
+use crate::guest::{Clock, Ended, Guest, GuestFile, Kit, Stream, with_libraries};
+use crate::setup::{kernel, require};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -73,8 +73,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     guest.tracefs = args.tracefs;
     guest.append.clone_from(&args.append);
 
+    let kit = Kit::new()?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot take signals")?;
-    let ended = guest.stream(Some(&mut signals), &mut |stream, bytes| {
+    let ended = guest.stream(&kit, Some(&mut signals), &mut |stream, bytes| {
         // A reader that has gone is no reason to stop a guest that may say so itself.
         let _ = match stream {
             Stream::Stdout => write_all(&mut std::io::stdout().lock(), bytes),

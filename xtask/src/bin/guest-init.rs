@@ -83,8 +83,8 @@ fn loopback_up() -> io::Result<()> {
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = i8::from_ne_bytes([*from]);
     }
-    request.ifr_ifru.ifru_flags = i16::try_from(libc::IFF_UP | libc::IFF_RUNNING)
-        .map_err(|_| io::Error::other("interface flags"))?;
+    request.ifr_ifru.ifru_flags =
+        i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).map_err(|_| io::Error::other("interface flags"))?;
     let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
     // SAFETY: SIOCSIFFLAGS reads one ifreq, which lives across the call; the socket is open.
     let result = unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS, &raw const request) };
@@ -108,8 +108,7 @@ fn drain(port: &File) -> io::Result<()> {
 
 /// Runs the command to its end, its output copied to the ports, orphans reaped.
 fn run(job: &Job, control: File) -> io::Result<Answer> {
-    let (Some(program), arguments) = (job.command.first(), job.command.get(1..).unwrap_or(&[]))
-    else {
+    let (Some(program), arguments) = (job.command.first(), job.command.get(1..).unwrap_or(&[])) else {
         return Err(io::Error::other("the job has no command"));
     };
     let child = Command::new(program)

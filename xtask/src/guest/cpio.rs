@@ -52,19 +52,12 @@ impl<W: Write> Archive<W> {
         Ok(self.out)
     }
 
-    fn entry(
-        &mut self,
-        name: &str,
-        mode: u32,
-        (major, minor): (u32, u32),
-        content: &[u8],
-    ) -> io::Result<()> {
+    fn entry(&mut self, name: &str, mode: u32, (major, minor): (u32, u32), content: &[u8]) -> io::Result<()> {
         let too_large = |_| io::Error::other(format!("{name}: too large for an initramfs"));
         let size = u32::try_from(content.len()).map_err(too_large)?;
         let name_size = u32::try_from(name.len() + 1).map_err(too_large)?;
         let links = 1;
-        let fields =
-            [self.inode, mode, 0, 0, links, 0, size, 0, 0, major, minor, name_size, 0];
+        let fields = [self.inode, mode, 0, 0, links, 0, size, 0, 0, major, minor, name_size, 0];
         self.inode += 1;
         write!(self.out, "070701")?;
         for field in fields {

@@ -16,8 +16,25 @@ use crate::setup::bpf;
 /// Folders that a program may expect, besides those of the files. `/proc` and the like are mount
 /// points, `/tmp` becomes a tmpfs.
 const FOLDERS: [&str; 19] = [
-    "bin", "sbin", "usr", "usr/bin", "usr/sbin", "lib", "lib64", "etc", "dev", "proc", "sys",
-    "tmp", "run", "var", "var/tmp", "root", "home", "home/user", "mnt",
+    "bin",
+    "sbin",
+    "usr",
+    "usr/bin",
+    "usr/sbin",
+    "lib",
+    "lib64",
+    "etc",
+    "dev",
+    "proc",
+    "sys",
+    "tmp",
+    "run",
+    "var",
+    "var/tmp",
+    "root",
+    "home",
+    "home/user",
+    "mnt",
 ];
 
 const ETC: [(&str, &str); 5] = [
@@ -143,10 +160,8 @@ pub(crate) fn with_libraries(program: &Path) -> Result<Vec<GuestFile>> {
     if let Some(line) = text.lines().find(|line| line.ends_with("not found")) {
         bail!("{} misses a library: {}", program.display(), line.trim());
     }
-    let same = |path: &Path| GuestFile {
-        host: path.to_path_buf(),
-        guest: path.to_string_lossy().into_owned(),
-    };
+    let same =
+        |path: &Path| GuestFile { host: path.to_path_buf(), guest: path.to_string_lossy().into_owned() };
     let mut files = vec![same(program)];
     files.extend(bpf::libraries(&text).iter().map(|path| same(path)));
     Ok(files)

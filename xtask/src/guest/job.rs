@@ -132,13 +132,9 @@ mod tests {
 
     #[test]
     fn answers_read_back() {
-        for answer in [
-            Answer::Hello,
-            Answer::Exit(0),
-            Answer::Exit(255),
-            Answer::Signal(9),
-            Answer::NotStarted(2),
-        ] {
+        for answer in
+            [Answer::Hello, Answer::Exit(0), Answer::Exit(255), Answer::Signal(9), Answer::NotStarted(2)]
+        {
             assert_eq!(Answer::parse(&answer.line()), Some(answer));
         }
         for line in ["", "exit", "exit x", "exit 256", "hello there"] {

@@ -79,10 +79,32 @@ pub(crate) enum Ended {
 
 /// What a guest that was run to its end left.
 #[derive(Debug)]
+#[expect(dead_code, reason = "for verbs that compare a guest's output: bench, conformance")]
 pub(crate) struct Output {
     pub(crate) ended: Ended,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
+}
+
+/// What every guest needs from outside itself, found or built once.
+pub(crate) struct Kit {
+    qemu: qemu_part::Found,
+    busybox: PathBuf,
+    init: PathBuf,
+}
+
+impl Kit {
+    /// Finds or installs QEMU and busybox, and builds init.
+    ///
+    /// # Errors
+    /// One of them cannot be had; the message says how.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            qemu: require(&qemu_part::Qemu)?,
+            busybox: require(&userland::Busybox)?,
+            init: dist::guest_init()?,
+        })
+    }
 }
 
 enum Attempt {
@@ -113,9 +135,9 @@ impl Guest {
     /// # Errors
     /// As [`Guest::stream`].
     #[expect(dead_code, reason = "for verbs that compare a guest's output: bench, conformance")]
-    pub(crate) fn run(&self) -> Result<Output> {
+    pub(crate) fn run(&self, kit: &Kit) -> Result<Output> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let ended = self.stream(None, &mut |stream, bytes| {
+        let ended = self.stream(kit, None, &mut |stream, bytes| {
             match stream {
                 Stream::Stdout => &mut stdout,
                 Stream::Stderr => &mut stderr,
@@ -134,24 +156,18 @@ impl Guest {
     /// (a second one ends the guest).
     ///
     /// # Errors
-    /// QEMU cannot be had or started; the guest does not boot, dies, or takes too long. The end
+    /// QEMU cannot be started; the guest does not boot, dies, or takes too long. The end
     /// of its console is in the message.
     pub(crate) fn stream(
         &self,
+        kit: &Kit,
         mut signals: Option<&mut Signals>,
         sink: &mut dyn FnMut(Stream, &[u8]),
     ) -> Result<Ended> {
-        let qemu = require(&qemu_part::Qemu)?;
-        let busybox = require(&userland::Busybox)?;
-        let init = dist::guest_init()?;
         let folder = Folder::new()?;
         let initramfs = folder.path().join("initramfs");
-        let job = Job {
-            command: self.command.clone(),
-            env: self.env.clone(),
-            tracefs: self.tracefs,
-        };
-        initramfs::write(&initramfs, &init, &job, &busybox, &self.files)?;
+        let job = Job { command: self.command.clone(), env: self.env.clone(), tracefs: self.tracefs };
+        initramfs::write(&initramfs, &kit.init, &job, &kit.busybox, &self.files)?;
         let mut accel = match self.clock {
             Clock::Real => Accel::choose(),
             Clock::Instructions => Accel::Tcg,
@@ -160,7 +176,7 @@ impl Guest {
         loop {
             let console = self.console();
             let machine = Machine {
-                qemu: &qemu,
+                qemu: &kit.qemu,
                 kernel: &self.kernel.image,
                 initramfs: &initramfs,
                 console: &console,
@@ -248,11 +264,7 @@ struct State {
 }
 
 /// Takes what the guest sent, or a short rest; `false` once all its ports are closed.
-fn next(
-    received: &Receiver<Received>,
-    state: &mut State,
-    sink: &mut dyn FnMut(Stream, &[u8]),
-) -> bool {
+fn next(received: &Receiver<Received>, state: &mut State, sink: &mut dyn FnMut(Stream, &[u8])) -> bool {
     match received.recv_timeout(Duration::from_millis(50)) {
         Ok(Received { port: Port::Stdout, bytes }) => sink(Stream::Stdout, &bytes),
         Ok(Received { port: Port::Stderr, bytes }) => sink(Stream::Stderr, &bytes),

@@ -42,7 +42,9 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     if !is_root() {
         if !on_path("sudo") {
-            bail!("installing {list} needs root, and sudo is not here: as root, run\n  apt-get install {list}");
+            bail!(
+                "installing {list} needs root, and sudo is not here: as root, run\n  apt-get install {list}"
+            );
         }
         step::say(&format!("not root: `sudo apt-get install {list}` (it may ask for your password)"));
         // Asked for here, where the terminal is still the user's; the steps below then go unasked.
@@ -64,9 +66,13 @@ fn elevated() -> Command {
         sudo.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
         sudo
     };
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]);
+    command.env("DEBIAN_FRONTEND", "noninteractive").args([
+        "-y",
+        "-q",
+        "--no-install-recommends",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+    ]);
     command
 }
 
@@ -144,8 +150,7 @@ impl Suite {
     fn fetch(&self, source: &Source) -> Result<()> {
         for folder in ["lists/partial", "cache/archives/partial"] {
             let folder = self.folder.join(folder);
-            fs::create_dir_all(&folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
+            fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
         let list = self.folder.join("debian.sources");
         fs::write(&list, source.stanza(&self.name))
@@ -187,11 +192,8 @@ impl Suite {
     /// # Errors
     /// apt cannot read its lists.
     pub(crate) fn packages(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Package>> {
-        let output = self
-            .apt("apt-cache")
-            .arg("dumpavail")
-            .output()
-            .context("cannot run apt-cache dumpavail")?;
+        let output =
+            self.apt("apt-cache").arg("dumpavail").output().context("cannot run apt-cache dumpavail")?;
         if !output.status.success() {
             bail!(
                 "apt-cache cannot read the index of {}: {}",
@@ -208,8 +210,7 @@ impl Suite {
     /// The download or the unpacking fails.
     pub(crate) fn unpack(&self, package: &Package, prefix: &Path) -> Result<()> {
         let downloads = self.folder.join("downloads").join(&package.name);
-        fs::create_dir_all(&downloads)
-            .with_context(|| format!("cannot create {}", downloads.display()))?;
+        fs::create_dir_all(&downloads).with_context(|| format!("cannot create {}", downloads.display()))?;
         let (name, version) = (&package.name, &package.version);
         let what = format!("download of {name}");
         retry(&what, || {
@@ -222,12 +223,8 @@ impl Suite {
             .map(|entry| entry.path())
             .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
             .with_context(|| format!("apt-get download left no file for {name}"))?;
-        fs::create_dir_all(prefix)
-            .with_context(|| format!("cannot create {}", prefix.display()))?;
-        step::run(
-            &format!("unpacking {name}"),
-            Command::new("dpkg-deb").arg("-x").arg(&file).arg(prefix),
-        )?;
+        fs::create_dir_all(prefix).with_context(|| format!("cannot create {}", prefix.display()))?;
+        step::run(&format!("unpacking {name}"), Command::new("dpkg-deb").arg("-x").arg(&file).arg(prefix))?;
         fs::remove_dir_all(&downloads).context("cannot remove a download that is unpacked")
     }
 }

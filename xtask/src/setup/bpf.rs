@@ -160,9 +160,7 @@ pub(crate) fn llvm_library(rustc: &Path) -> Result<PathBuf> {
     let output = Command::new("ldd").arg(rustc).output().context("cannot run ldd")?;
     libraries(&String::from_utf8_lossy(&output.stdout))
         .into_iter()
-        .find(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libLLVM"))
-        })
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libLLVM")))
         .with_context(|| format!("{} uses no libLLVM of its own", rustc.display()))
 }
 

@@ -165,14 +165,13 @@ fn find_file(unpacked: &Path, name: &str) -> Result<Option<PathBuf>> {
         if !folder.is_dir() {
             return Ok(Vec::new());
         }
-        let entries = fs::read_dir(&folder)
-            .with_context(|| format!("cannot read {}", folder.display()))?;
+        let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
         Ok(entries.flatten().map(|entry| entry.path()).collect())
     };
     let prefix = format!("{name}-");
-    let in_boot = list(unpacked.join("boot"))?.into_iter().find(|path| {
-        path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&prefix))
-    });
+    let in_boot = list(unpacked.join("boot"))?
+        .into_iter()
+        .find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&prefix)));
     if in_boot.is_some() {
         return Ok(in_boot);
     }

@@ -12,6 +12,7 @@ use crate::step;
 
 pub(crate) mod apt;
 pub(crate) mod bpf;
+pub(crate) mod deny;
 pub(crate) mod index;
 pub(crate) mod kernel;
 pub(crate) mod linker;
@@ -82,6 +83,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     require(&qemu::Qemu)?;
     require(&userland::Busybox)?;
     require(&userland::Strace)?;
+    require(&deny::CargoDeny)?;
     for version in KERNELS {
         require(&kernel::Kernel::new(version)?)?;
     }
@@ -98,6 +100,7 @@ fn check() -> Result<ExitCode> {
     all &= present(&qemu::Qemu)?;
     all &= present(&userland::Busybox)?;
     all &= present(&userland::Strace)?;
+    all &= present(&deny::CargoDeny)?;
     for version in KERNELS {
         all &= present(&kernel::Kernel::new(version)?)?;
     }

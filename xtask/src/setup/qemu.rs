@@ -16,8 +16,7 @@ const MINIMUM: u64 = 9;
 const PROGRAM: &str = "qemu-system-x86_64";
 
 /// What is unpacked: the emulator, its modules, its firmware tables and the BIOS.
-const PACKAGES: [&str; 4] =
-    ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"];
+const PACKAGES: [&str; 4] = ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"];
 
 /// A QEMU that can be used.
 #[derive(Debug)]

@@ -34,10 +34,7 @@ impl Source {
     /// The deb822 text that makes apt read one suite of this archive.
     pub(crate) fn stanza(&self, suite: &str) -> String {
         let signed_by = self.signed_by.as_deref().unwrap_or(KEYRING);
-        format!(
-            "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: main\nSigned-By: {signed_by}\n",
-            self.uri
-        )
+        format!("Types: deb\nURIs: {}\nSuites: {suite}\nComponents: main\nSigned-By: {signed_by}\n", self.uri)
     }
 }
 
@@ -52,8 +49,7 @@ pub(crate) fn archives() -> Result<Archives> {
     };
     let mut sources = Vec::new();
     for file in source_files(Path::new("/etc/apt")) {
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         sources.extend(if file.extension().is_some_and(|extension| extension == "sources") {
             parse_deb822(&text)
         } else {
@@ -61,9 +57,7 @@ pub(crate) fn archives() -> Result<Archives> {
         });
     }
     select(&sources, &codename).with_context(|| {
-        format!(
-            "apt's configuration has no source for Debian's {codename}: add one, then run it again"
-        )
+        format!("apt's configuration has no source for Debian's {codename}: add one, then run it again")
     })
 }
 
@@ -86,9 +80,8 @@ fn codename(os_release: &str) -> Option<String> {
 }
 
 fn select(sources: &[Source], codename: &str) -> Option<Archives> {
-    let with = |suite: &str| {
-        sources.iter().find(|source| source.suites.iter().any(|name| name == suite)).cloned()
-    };
+    let with =
+        |suite: &str| sources.iter().find(|source| source.suites.iter().any(|name| name == suite)).cloned();
     let security = with(&format!("{codename}-security"));
     Some(Archives { main: with(codename)?, security, codename: codename.to_owned() })
 }
@@ -187,16 +180,8 @@ Signed-By:
         assert_eq!(
             parse_deb822(DEB822),
             [
-                source(
-                    "http://mirror.example/debian",
-                    &["bookworm", "bookworm-updates"],
-                    Some("/keys.gpg")
-                ),
-                source(
-                    "http://mirror.example/debian-security",
-                    &["bookworm-security"],
-                    Some(keys)
-                ),
+                source("http://mirror.example/debian", &["bookworm", "bookworm-updates"], Some("/keys.gpg")),
+                source("http://mirror.example/debian-security", &["bookworm-security"], Some(keys)),
             ]
         );
     }
@@ -213,11 +198,7 @@ debris http://no.example/ x
             parse_list(text),
             [
                 source("http://mirror.example/debian", &["bookworm"], None),
-                source(
-                    "http://mirror.example/sec",
-                    &["bookworm-security"],
-                    Some("/a.gpg /b.gpg")
-                ),
+                source("http://mirror.example/sec", &["bookworm-security"], Some("/a.gpg /b.gpg")),
             ]
         );
     }

@@ -54,8 +54,8 @@ fn compare_runs(mut left: &[u8], mut right: &[u8]) -> Ordering {
         let (right_text, right_rest) = split_run(right, |byte| !byte.is_ascii_digit());
         let (left_number, left_rest) = split_run(left_rest, u8::is_ascii_digit);
         let (right_number, right_rest) = split_run(right_rest, u8::is_ascii_digit);
-        let order = compare_text(left_text, right_text)
-            .then_with(|| compare_number(left_number, right_number));
+        let order =
+            compare_text(left_text, right_text).then_with(|| compare_number(left_number, right_number));
         if order != Ordering::Equal {
             return order;
         }
