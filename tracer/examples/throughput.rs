@@ -21,8 +21,9 @@ fn main() -> anyhow::Result<()> {
     let table = Table::new(clock, look, Default::default());
     let record = SimulatedExec::example().records().concat();
     for (name, mut sink) in [
-        ("json", Sink::Json(clock)),
-        ("table", Sink::Table(Box::new(table))),
+        ("decode", None),
+        ("json", Some(Sink::Json(clock))),
+        ("table", Some(Sink::Table(Box::new(table)))),
     ] {
         let mut assembler = Assembler::default();
         let mut out = Vec::new();
@@ -31,7 +32,8 @@ fn main() -> anyhow::Result<()> {
             let start = Instant::now();
             for _ in 0..EVENTS {
                 out.clear();
-                if let Some(event) = assembler.push(black_box(&record))? {
+                let event = black_box(assembler.push(black_box(&record))?);
+                if let (Some(event), Some(sink)) = (event, &mut sink) {
                     sink.exec(&event, &mut out);
                 }
                 black_box(&out);

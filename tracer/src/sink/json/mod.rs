@@ -111,16 +111,19 @@ pub fn exec(event: &ExecEvent<'_>, clock: WallClock, out: &mut Vec<u8>) {
 struct Gone(bool);
 
 impl Gone {
+    #[inline(always)]
     fn shown<T: Copy>(&mut self, value: Value<'_, T>) -> Option<T> {
         let shown = value.shown();
         self.0 |= shown.is_none();
         shown
     }
 
+    #[inline(always)]
     fn number<T: Copy + Into<u64>>(&mut self, o: &mut Object<'_>, name: Key, value: Value<'_, T>) {
         o.optional(name, self.shown(value).map(Into::into));
     }
 
+    #[inline(always)]
     fn flag(&mut self, o: &mut Object<'_>, name: Key, value: Value<'_, bool>) {
         match self.shown(value) {
             Some(value) => o.flag(name, value),
@@ -128,6 +131,7 @@ impl Gone {
         }
     }
 
+    #[inline(always)]
     fn bytes(&mut self, o: &mut Object<'_>, name: Key, raw: Key, value: Value<'_, &[u8]>) {
         match self.shown(value) {
             Some(value) => o.bytes(name, raw, value),
@@ -135,6 +139,7 @@ impl Gone {
         }
     }
 
+    #[inline(always)]
     fn process(&mut self, o: &mut Object<'_>, name: Key, value: Value<'_, ProcessId>) {
         match self.shown(value) {
             Some(id) => {
