@@ -6,11 +6,12 @@ use std::num::NonZeroU32;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tracer::event::simulate::SimulatedExec;
+use tracer::event::simulate::{SimulatedExec, records_from};
 use tracer::event::{
     ArgShape, Args, Assembler, Cut, EnvWanted, ExecEvent, GapReason, Limits, Missing, ProcessId,
-    Unavailable, Value,
+    Unavailable, Value, WallClock,
 };
+use tracer::sink::Sink;
 use tracer_common::{cut, field, flag};
 
 /// Pushes all records, and checks the event that comes of the last one.
@@ -309,10 +310,16 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_an_event_or_an_error(records in vec(vec(any::<u8>(), 0..600), 0..8)) {
+    fn any_bytes_are_an_event_or_an_error(data in vec(any::<u8>(), 0..3000)) {
         let mut assembler = Assembler::new(limits(3, 9), EnvWanted::All, Unavailable::default());
-        for record in &records {
-            let _ = assembler.push(record);
+        let mut sink = Sink::Json(WallClock::default());
+        let mut out = Vec::new();
+        for record in &records_from(&data) {
+            if let Ok(Some(event)) = assembler.push(record) {
+                out.clear();
+                sink.exec(&event, &mut out);
+                serde_json::from_slice::<serde_json::Value>(&out).unwrap();
+            }
         }
     }
 

@@ -144,6 +144,53 @@ pub fn chunk_record(mut chunk: Chunk, payload: &[u8]) -> Vec<u8> {
     record(&chunk, payload)
 }
 
+/// Records out of any bytes, for fuzzing: each starts with a byte that says how much of it is put
+/// right (size, kind, hook, thread, lengths), so that garbage gets past the first checks.
+pub fn records_from(mut data: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    while let [mend, low, high, rest @ ..] = data {
+        let len = usize::from(u16::from_le_bytes([*low, *high]) % 0x1400).min(rest.len());
+        let (body, tail) = rest.split_at(len);
+        let mut record = body.to_vec();
+        if mend & 1 != 0 {
+            patch(&mut record, 0, &(len as u32).to_le_bytes());
+        }
+        if mend & 2 != 0 {
+            let kind = if mend & 4 == 0 {
+                Kind::Exec
+            } else {
+                Kind::Chunk
+            };
+            patch(&mut record, 4, &(kind as u16).to_le_bytes());
+            patch(&mut record, 6, &(Hook::Kprobe as u16).to_le_bytes());
+        }
+        if mend & 8 != 0 {
+            // One event: its tid and time.
+            patch(&mut record, 12, &[7, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        if mend & 16 != 0 {
+            // The lengths of the variable parts: bytes instead of words.
+            let lengths = std::mem::offset_of!(Exec, filename_len);
+            for part in 0..6 {
+                patch(&mut record, lengths + 4 * part + 1, &[0, 0, 0]);
+            }
+            let streams = std::mem::offset_of!(Exec, argc);
+            for part in 0..3 {
+                patch(&mut record, streams + 4 * part + 2, &[0, 0]);
+            }
+        }
+        records.push(record);
+        data = tail;
+    }
+    records
+}
+
+fn patch(record: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = record.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
 fn record<T: tracer_common::Plain>(fixed: &T, rest: &[u8]) -> Vec<u8> {
     // SAFETY: `T: Plain` has no padding, so all its bytes are initialised.
     let fixed =

@@ -16,7 +16,7 @@ use crate::event::{
     ArgShape, Args, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock,
     errno_name,
 };
-use write::{Object, array, base64, number, string};
+use write::{Key, Object, array, base64, key, number, string};
 
 /// Version of the lines' schema: raised when a field is removed or changes its type.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -28,13 +28,13 @@ fn line<'o>(
     out: &'o mut Vec<u8>,
 ) -> Object<'o> {
     let mut object = Object::open(out);
-    object.number("schema", SCHEMA_VERSION);
-    object.text("type", kind);
-    let time = object.key("time");
+    object.number(key!("schema"), SCHEMA_VERSION);
+    object.text(key!("type"), kind);
+    let time = object.key(key!("time"));
     time.push(b'"');
     rfc3339(clock.unix_ns(boot_ns), time);
     time.push(b'"');
-    object.number("boot_ns", boot_ns);
+    object.number(key!("boot_ns"), boot_ns);
     object
 }
 
@@ -43,58 +43,63 @@ pub fn exec(event: &ExecEvent<'_>, clock: WallClock, out: &mut Vec<u8>) {
     let e = event;
     let mut o = line("exec", e.boot_ns, clock, out);
     let mut gone = Gone(false);
-    o.number("cpu", e.cpu.into());
-    o.number("seq", e.seq);
-    o.text("hook", e.hook.name());
-    o.number("pid", e.pid.into());
-    o.number("tid", e.tid.into());
-    gone.number(&mut o, "ppid", e.ppid);
-    gone.bytes(&mut o, "parent_comm", "parent_comm_raw", e.parent_comm);
-    gone.process(&mut o, "id", e.id);
-    gone.process(&mut o, "parent_id", e.parent_id);
-    o.number("uid", e.uid.into());
-    o.number("gid", e.gid.into());
-    gone.number(&mut o, "euid", e.euid);
-    gone.number(&mut o, "egid", e.egid);
-    gone.number(&mut o, "login_uid", e.login_uid);
-    gone.number(&mut o, "session_id", e.session_id);
-    o.bytes("comm", "comm_raw", e.comm);
-    gone.bytes(&mut o, "filename", "filename_raw", e.filename);
+    o.number(key!("cpu"), e.cpu.into());
+    o.number(key!("seq"), e.seq);
+    o.text(key!("hook"), e.hook.name());
+    o.number(key!("pid"), e.pid.into());
+    o.number(key!("tid"), e.tid.into());
+    gone.number(&mut o, key!("ppid"), e.ppid);
+    gone.bytes(
+        &mut o,
+        key!("parent_comm"),
+        key!("parent_comm_raw"),
+        e.parent_comm,
+    );
+    gone.process(&mut o, key!("id"), e.id);
+    gone.process(&mut o, key!("parent_id"), e.parent_id);
+    o.number(key!("uid"), e.uid.into());
+    o.number(key!("gid"), e.gid.into());
+    gone.number(&mut o, key!("euid"), e.euid);
+    gone.number(&mut o, key!("egid"), e.egid);
+    gone.number(&mut o, key!("login_uid"), e.login_uid);
+    gone.number(&mut o, key!("session_id"), e.session_id);
+    o.bytes(key!("comm"), key!("comm_raw"), e.comm);
+    gone.bytes(&mut o, key!("filename"), key!("filename_raw"), e.filename);
     match gone.shown(e.dirfd).flatten() {
-        Some(fd) => o.signed("dirfd", fd.into()),
-        None => o.null("dirfd"),
+        Some(fd) => o.signed(key!("dirfd"), fd.into()),
+        None => o.null(key!("dirfd")),
     }
-    gone.bytes(&mut o, "exe", "exe_raw", e.exe);
-    o.flag("exe_deleted", e.exe_deleted);
+    gone.bytes(&mut o, key!("exe"), key!("exe_raw"), e.exe);
+    o.flag(key!("exe_deleted"), e.exe_deleted);
     match gone.shown(e.interpreter).flatten() {
-        Some(interpreter) => o.bytes("interpreter", "interpreter_raw", interpreter),
-        None => o.null("interpreter"),
+        Some(interpreter) => o.bytes(key!("interpreter"), key!("interpreter_raw"), interpreter),
+        None => o.null(key!("interpreter")),
     }
-    args(&mut o, "argv", "argv_raw", gone.shown(e.argv));
-    gone.number(&mut o, "argc", e.argc);
-    gone.number(&mut o, "argv_bytes", e.argv_bytes);
-    gone.bytes(&mut o, "cwd", "cwd_raw", e.cwd);
-    o.flag("cwd_deleted", e.cwd_deleted);
-    o.signed("retval", e.retval.into());
+    args(&mut o, key!("argv"), key!("argv_raw"), gone.shown(e.argv));
+    gone.number(&mut o, key!("argc"), e.argc);
+    gone.number(&mut o, key!("argv_bytes"), e.argv_bytes);
+    gone.bytes(&mut o, key!("cwd"), key!("cwd_raw"), e.cwd);
+    o.flag(key!("cwd_deleted"), e.cwd_deleted);
+    o.signed(key!("retval"), e.retval.into());
     match e.retval {
-        0.. => o.null("errno"),
-        retval => o.text("errno", &errno_name(retval.unsigned_abs())),
+        0.. => o.null(key!("errno")),
+        retval => o.text(key!("errno"), &errno_name(retval.unsigned_abs())),
     }
-    gone.number(&mut o, "cgroup_id", e.cgroup_id);
-    gone.number(&mut o, "pid_ns", e.pid_ns);
-    gone.number(&mut o, "mnt_ns", e.mnt_ns);
-    gone.number(&mut o, "ns_pid", e.ns_pid);
-    gone.flag(&mut o, "set_uid", e.set_uid);
-    gone.flag(&mut o, "set_gid", e.set_gid);
-    gone.flag(&mut o, "privilege", e.privilege);
-    o.flag("compat", e.compat);
-    o.flag("kernel_started", e.kernel_started);
+    gone.number(&mut o, key!("cgroup_id"), e.cgroup_id);
+    gone.number(&mut o, key!("pid_ns"), e.pid_ns);
+    gone.number(&mut o, key!("mnt_ns"), e.mnt_ns);
+    gone.number(&mut o, key!("ns_pid"), e.ns_pid);
+    gone.flag(&mut o, key!("set_uid"), e.set_uid);
+    gone.flag(&mut o, key!("set_gid"), e.set_gid);
+    gone.flag(&mut o, key!("privilege"), e.privilege);
+    o.flag(key!("compat"), e.compat);
+    o.flag(key!("kernel_started"), e.kernel_started);
     if let Some(env) = e.env {
-        args(&mut o, "env", "env_raw", gone.shown(env));
+        args(&mut o, key!("env"), key!("env_raw"), gone.shown(env));
     }
     if gone.0 || e.argv_unread > 0 {
-        let mut missing = Object::open(o.key("missing"));
-        event.each_missing(|name, reason| missing.text(name, &reason.to_string()));
+        let mut missing = Object::open(o.key(key!("missing")));
+        event.each_missing(|name, reason| string(&reason.to_string(), missing.named(name)));
         missing.close();
     }
     cut(&mut o, event);
@@ -106,42 +111,36 @@ pub fn exec(event: &ExecEvent<'_>, clock: WallClock, out: &mut Vec<u8>) {
 struct Gone(bool);
 
 impl Gone {
+    #[inline(always)]
     fn shown<T: Copy>(&mut self, value: Value<'_, T>) -> Option<T> {
         let shown = value.shown();
         self.0 |= shown.is_none();
         shown
     }
 
-    fn number<T: Copy + Into<u64>>(
-        &mut self,
-        o: &mut Object<'_>,
-        name: &'static str,
-        value: Value<'_, T>,
-    ) {
+    #[inline(always)]
+    fn number<T: Copy + Into<u64>>(&mut self, o: &mut Object<'_>, name: Key, value: Value<'_, T>) {
         o.optional(name, self.shown(value).map(Into::into));
     }
 
-    fn flag(&mut self, o: &mut Object<'_>, name: &'static str, value: Value<'_, bool>) {
+    #[inline(always)]
+    fn flag(&mut self, o: &mut Object<'_>, name: Key, value: Value<'_, bool>) {
         match self.shown(value) {
             Some(value) => o.flag(name, value),
             None => o.null(name),
         }
     }
 
-    fn bytes(
-        &mut self,
-        o: &mut Object<'_>,
-        name: &'static str,
-        raw: &'static str,
-        value: Value<'_, &[u8]>,
-    ) {
+    #[inline(always)]
+    fn bytes(&mut self, o: &mut Object<'_>, name: Key, raw: Key, value: Value<'_, &[u8]>) {
         match self.shown(value) {
             Some(value) => o.bytes(name, raw, value),
             None => o.null(name),
         }
     }
 
-    fn process(&mut self, o: &mut Object<'_>, name: &'static str, value: Value<'_, ProcessId>) {
+    #[inline(always)]
+    fn process(&mut self, o: &mut Object<'_>, name: Key, value: Value<'_, ProcessId>) {
         match self.shown(value) {
             Some(id) => {
                 let out = o.key(name);
@@ -157,7 +156,7 @@ impl Gone {
 }
 
 /// The arguments as an array of strings; an unreadable one is null.
-fn args(o: &mut Object<'_>, name: &'static str, raw: &'static str, value: Option<Args<'_>>) {
+fn args(o: &mut Object<'_>, name: Key, raw: Key, value: Option<Args<'_>>) {
     let Some(args) = value else {
         o.null(name);
         return;
@@ -171,8 +170,8 @@ fn args(o: &mut Object<'_>, name: &'static str, raw: &'static str, value: Option
 /// An array of strings of bytes. If any is not UTF-8, all of them follow in base64.
 fn byte_strings<'a>(
     o: &mut Object<'_>,
-    name: &'static str,
-    raw: &'static str,
+    name: Key,
+    raw: Key,
     strings: impl Iterator<Item = Option<&'a [u8]>> + Clone,
 ) {
     let mut utf8 = true;
@@ -209,31 +208,31 @@ fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>) {
             o.text(name, &cut.to_string());
         }
     };
-    let mut cut = Object::open(o.key("cut"));
-    path(&mut cut, "exe", exe);
+    let mut cut = Object::open(o.key(key!("cut")));
+    path(&mut cut, key!("exe"), exe);
     if let Some(args) = argv {
-        gaps(&mut cut, "argv", &args);
+        gaps(&mut cut, key!("argv"), &args);
     }
-    path(&mut cut, "cwd", cwd);
+    path(&mut cut, key!("cwd"), cwd);
     if let Some(args) = env {
-        gaps(&mut cut, "env", &args);
+        gaps(&mut cut, key!("env"), &args);
     }
     cut.close();
 }
 
-fn gaps(o: &mut Object<'_>, name: &'static str, args: &Args<'_>) {
+fn gaps(o: &mut Object<'_>, name: Key, args: &Args<'_>) {
     use ArgShape::{Head, Middle, Tail};
     array(o.key(name), args.gaps().iter(), |gap, out| {
         let shape = |index: Option<usize>| Some(args.get(index?)?.shape);
         let before = shape(gap.at.checked_sub(1));
         let after = shape(Some(gap.at));
         let mut gap_object = Object::open(out);
-        gap_object.text("reason", gap.reason.name());
-        gap_object.number("at", gap.at as u64);
-        gap_object.optional("args", gap.args.map(Into::into));
-        gap_object.optional("bytes", gap.bytes);
-        gap_object.flag("cuts_before", matches!(before, Some(Head | Middle)));
-        gap_object.flag("cuts_after", matches!(after, Some(Tail | Middle)));
+        gap_object.text(key!("reason"), gap.reason.name());
+        gap_object.number(key!("at"), gap.at as u64);
+        gap_object.optional(key!("args"), gap.args.map(Into::into));
+        gap_object.optional(key!("bytes"), gap.bytes);
+        gap_object.flag(key!("cuts_before"), matches!(before, Some(Head | Middle)));
+        gap_object.flag(key!("cuts_after"), matches!(after, Some(Tail | Middle)));
         gap_object.close();
     });
 }
@@ -241,11 +240,11 @@ fn gaps(o: &mut Object<'_>, name: &'static str, args: &Args<'_>) {
 /// Appends the line of a loss.
 pub fn lost(lost: &Lost, clock: WallClock, out: &mut Vec<u8>) {
     let mut o = line("lost", lost.to_ns, clock, out);
-    o.optional("cpu", lost.cpu.map(Into::into));
-    o.number("count", lost.count);
-    o.number("from_ns", lost.from_ns);
-    o.number("to_ns", lost.to_ns);
-    o.text("reason", lost.reason.name());
+    o.optional(key!("cpu"), lost.cpu.map(Into::into));
+    o.number(key!("count"), lost.count);
+    o.number(key!("from_ns"), lost.from_ns);
+    o.number(key!("to_ns"), lost.to_ns);
+    o.text(key!("reason"), lost.reason.name());
     o.close();
     out.push(b'\n');
 }
@@ -253,15 +252,15 @@ pub fn lost(lost: &Lost, clock: WallClock, out: &mut Vec<u8>) {
 /// Appends the line of a run's start.
 pub fn start(start: &Start<'_>, clock: WallClock, out: &mut Vec<u8>) {
     let mut o = line("start", start.boot_ns, clock, out);
-    o.text("version", start.version);
-    o.text("kernel", start.kernel);
-    o.text("hook", start.hook.name());
-    o.text("hook_reason", start.hook_reason);
-    filters(Object::open(o.key("filters")), start.filters);
-    o.number("buffer_bytes", start.buffer_bytes);
-    let mut unavailable = Object::open(o.key("unavailable"));
+    o.text(key!("version"), start.version);
+    o.text(key!("kernel"), start.kernel);
+    o.text(key!("hook"), start.hook.name());
+    o.text(key!("hook_reason"), start.hook_reason);
+    filters(Object::open(o.key(key!("filters"))), start.filters);
+    o.number(key!("buffer_bytes"), start.buffer_bytes);
+    let mut unavailable = Object::open(o.key(key!("unavailable")));
     for (name, reason) in start.unavailable.iter() {
-        unavailable.text(name, reason);
+        string(reason, unavailable.named(name));
     }
     unavailable.close();
     o.close();
@@ -275,28 +274,32 @@ fn filters(mut o: Object<'_>, filters: &Filters) {
             number((*value).into(), out);
         });
     };
-    numbers(&filters.pids, o.key("pid"));
-    numbers(&filters.uids, o.key("uid"));
-    array(o.key("comm"), filters.comms.iter(), |comm, out| {
+    numbers(&filters.pids, o.key(key!("pid")));
+    numbers(&filters.uids, o.key(key!("uid")));
+    array(o.key(key!("comm")), filters.comms.iter(), |comm, out| {
         string(comm, out);
     });
     match &filters.cgroup {
         Some(cgroup) => {
-            let mut object = Object::open(o.key("cgroup"));
-            object.number("id", cgroup.id);
-            object.bytes("path", "path_raw", cgroup.path.as_os_str().as_bytes());
+            let mut object = Object::open(o.key(key!("cgroup")));
+            object.number(key!("id"), cgroup.id);
+            object.bytes(
+                key!("path"),
+                key!("path_raw"),
+                cgroup.path.as_os_str().as_bytes(),
+            );
             object.close();
         }
-        None => o.null("cgroup"),
+        None => o.null(key!("cgroup")),
     }
-    o.flag("failed", filters.failed);
-    o.optional("tree", filters.tree.map(Into::into));
+    o.flag(key!("failed"), filters.failed);
+    o.optional(key!("tree"), filters.tree.map(Into::into));
     match &filters.command {
         Some(command) => {
             let words = command.iter().map(|word| Some(word.as_bytes()));
-            byte_strings(&mut o, "command", "command_raw", words);
+            byte_strings(&mut o, key!("command"), key!("command_raw"), words);
         }
-        None => o.null("command"),
+        None => o.null(key!("command")),
     }
     o.close();
 }
@@ -304,17 +307,17 @@ fn filters(mut o: Object<'_>, filters: &Filters) {
 /// Appends the line of a run's end.
 pub fn end(end: &End, clock: WallClock, out: &mut Vec<u8>) {
     let mut o = line("end", end.boot_ns, clock, out);
-    o.text("reason", end.reason.name());
-    o.number("events", end.events);
-    o.number("failed", end.failed);
-    o.number("lost", end.lost);
-    o.number("undelivered", end.undelivered);
-    let mut by_hook = Object::open(o.key("by_hook"));
+    o.text(key!("reason"), end.reason.name());
+    o.number(key!("events"), end.events);
+    o.number(key!("failed"), end.failed);
+    o.number(key!("lost"), end.lost);
+    o.number(key!("undelivered"), end.undelivered);
+    let mut by_hook = Object::open(o.key(key!("by_hook")));
     for (hook, events) in &end.by_hook {
-        by_hook.number(hook.name(), *events);
+        number(*events, by_hook.named(hook.name()));
     }
     by_hook.close();
-    o.number("duration_ns", end.duration_ns);
+    o.number(key!("duration_ns"), end.duration_ns);
     o.close();
     out.push(b'\n');
 }

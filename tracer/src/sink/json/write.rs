@@ -5,69 +5,98 @@
 
 use std::str;
 
+/// A member's name as it is written: `,"name":`. Made by [`key!`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key(pub(super) &'static str);
+
+/// The [`Key`] of a name.
+macro_rules! key {
+    ($name:literal) => {
+        $crate::sink::json::write::Key(concat!(",\"", $name, "\":"))
+    };
+}
+pub(super) use key;
+
 /// Writes one JSON object, member after member.
 #[derive(Debug)]
 pub(super) struct Object<'o> {
     out: &'o mut Vec<u8>,
-    /// What precedes the next member.
-    before: u8,
+    empty: bool,
 }
 
 impl<'o> Object<'o> {
     /// Opens an object.
     pub(super) fn open(out: &'o mut Vec<u8>) -> Self {
-        Self { out, before: b'{' }
+        out.push(b'{');
+        Self { out, empty: true }
     }
 
     /// Closes it.
     pub(super) fn close(self) {
-        if self.before == b'{' {
-            self.out.push(b'{');
-        }
         self.out.push(b'}');
     }
 
     /// Writes the member's name; the value is written to what is returned.
-    pub(super) fn key(&mut self, name: &'static str) -> &mut Vec<u8> {
-        self.out.reserve(name.len() + 32);
-        self.out.push(self.before);
-        self.before = b',';
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+    ///
+    /// Inlined, the copy is one of a known length: a few moves instead of a call.
+    #[inline(always)]
+    pub(super) fn key(&mut self, key: Key) -> &mut Vec<u8> {
+        let name = key.0.as_bytes();
+        if std::mem::take(&mut self.empty) {
+            self.out.extend_from_slice(&name[1..]);
+        } else {
+            self.out.extend_from_slice(name);
+        }
         self.out
     }
 
-    pub(super) fn number(&mut self, name: &'static str, value: u64) {
+    /// A member whose name is not known beforehand.
+    pub(super) fn named(&mut self, name: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        string(name, self.out);
+        self.out.push(b':');
+        self.out
+    }
+
+    #[inline(always)]
+    pub(super) fn number(&mut self, name: Key, value: u64) {
         number(value, self.key(name));
     }
 
-    pub(super) fn optional(&mut self, name: &'static str, value: Option<u64>) {
+    #[inline(always)]
+    pub(super) fn optional(&mut self, name: Key, value: Option<u64>) {
         match value {
             Some(value) => self.number(name, value),
             None => self.null(name),
         }
     }
 
-    pub(super) fn signed(&mut self, name: &'static str, value: i64) {
+    #[inline(always)]
+    pub(super) fn signed(&mut self, name: Key, value: i64) {
         signed(value, self.key(name));
     }
 
-    pub(super) fn flag(&mut self, name: &'static str, value: bool) {
+    #[inline(always)]
+    pub(super) fn flag(&mut self, name: Key, value: bool) {
         let text: &[u8] = if value { b"true" } else { b"false" };
         self.key(name).extend_from_slice(text);
     }
 
-    pub(super) fn null(&mut self, name: &'static str) {
+    #[inline(always)]
+    pub(super) fn null(&mut self, name: Key) {
         self.key(name).extend_from_slice(b"null");
     }
 
-    pub(super) fn text(&mut self, name: &'static str, value: &str) {
+    #[inline(always)]
+    pub(super) fn text(&mut self, name: Key, value: &str) {
         string(value, self.key(name));
     }
 
     /// A string of bytes: shown with U+FFFD where it is not UTF-8, and then `raw` in base64.
-    pub(super) fn bytes(&mut self, name: &'static str, raw: &'static str, value: &[u8]) {
+    #[inline(always)]
+    pub(super) fn bytes(&mut self, name: Key, raw: Key, value: &[u8]) {
         match str::from_utf8(value) {
             Ok(text) => string(text, self.key(name)),
             Err(_) => {
@@ -133,15 +162,15 @@ pub(super) fn string(value: &str, out: &mut Vec<u8>) {
     let bytes = value.as_bytes();
     out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let mut plain = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let escape = ESCAPE[byte as usize];
-        if escape == 0 {
-            continue;
-        }
-        out.extend_from_slice(&bytes[plain..at]);
-        plain = at + 1;
-        match escape {
+    let mut rest = bytes;
+    loop {
+        let plain = plain_prefix(rest);
+        out.extend_from_slice(&rest[..plain]);
+        let Some(&byte) = rest.get(plain) else {
+            break;
+        };
+        rest = &rest[plain + 1..];
+        match ESCAPE[byte as usize] {
             b'u' => {
                 const HEX: &[u8; 16] = b"0123456789abcdef";
                 out.extend_from_slice(b"\\u00");
@@ -151,8 +180,30 @@ pub(super) fn string(value: &str, out: &mut Vec<u8>) {
             escape => out.extend_from_slice(&[b'\\', escape]),
         }
     }
-    out.extend_from_slice(&bytes[plain..]);
     out.push(b'"');
+}
+
+/// How many bytes at the start need no escape: eight at a time, then one by one.
+///
+/// A byte b < 0x80 is less than n exactly if b - n borrows, which sets its top bit; it equals n
+/// exactly if b ^ n is less than 1. A borrow from the byte below may claim too much, never too
+/// little: the bytes of a word that is claimed are looked at one by one.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let less = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
+    let equal = |word: u64, n: u8| less(word ^ (ONES * u64::from(n)), 1);
+    let mut at = 0;
+    for word in bytes.as_chunks::<8>().0 {
+        let word = u64::from_le_bytes(*word);
+        let found = less(word, 0x20) | equal(word, b'"') | equal(word, b'\\') | equal(word, 0x7f);
+        if found & TOPS != 0 {
+            break;
+        }
+        at += 8;
+    }
+    let tail = bytes[at..].iter();
+    at + tail.take_while(|byte| ESCAPE[**byte as usize] == 0).count()
 }
 
 /// What follows the backslash for a byte that must be escaped, else 0. DEL needs no escape in
