@@ -39,8 +39,15 @@ pub enum LoadError {
     Btf(String),
 }
 
-/// An error with its causes on one line.
-fn explain(error: &dyn std::error::Error) -> String {
+/// An error with its causes, and what to make of it.
+fn explain(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(ProgramError::LoadError { io_error, verifier_log }) = error.downcast_ref() {
+        let log = verifier_log.to_string();
+        return match log.trim() {
+            "" => with_advice(io_error.to_string()),
+            log => format!("{io_error}. The kernel's verifier says:\n{log}"),
+        };
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -50,12 +57,15 @@ fn explain(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
+    with_advice(text)
+}
+
+fn with_advice(mut text: String) -> String {
     if text.contains("(os error 1)") {
-        text.push_str(
-            " — the capabilities are there, so a security module, seccomp or a container's user namespace forbids it",
-        );
+        text.push_str(", although the capabilities are there: this kernel's configuration, a security module, \
+                       seccomp or a container forbids it");
     }
-    text.trim_end().to_owned()
+    text
 }
 
 #[derive(Clone, Copy)]
