@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// How many dentries and mounts a walk crosses at most.
-pub(crate) const MAX_STEPS: u32 = 512;
+const MAX_STEPS: u32 = 32 * BATCH;
+const BATCH: u32 = 32;
 /// Longest path that is copied, in bytes.
 const MAX_BYTES: u32 = 4096;
 /// Longest name, with its NUL (NAME_MAX + 1).
@@ -52,8 +53,8 @@ pub(crate) unsafe fn append(scratch: *mut Scratch, slot: Slot, mnt: u64, dentry:
         set!(scratch, vfsmount, mnt);
         set!(scratch, mnt_root, follow(mnt, offset!(vfsmount_mnt_root)));
         let mut led_to = GO_ON;
-        for _ in 0..MAX_STEPS {
-            led_to = step(slot as u32);
+        for _ in 0..MAX_STEPS / BATCH {
+            led_to = steps(slot as u32);
             if led_to != GO_ON {
                 break;
             }
@@ -73,6 +74,19 @@ const GO_ON: u32 = 1;
 const WHOLE: u32 = 2;
 const PSEUDO: u32 = 3;
 const CUT: u32 = 4;
+
+/// A batch of [`step`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn steps(slot: u32) -> u32 {
+    for _ in 0..BATCH {
+        let led_to = step(slot);
+        if led_to != GO_ON {
+            return led_to;
+        }
+    }
+    GO_ON
+}
 
 /// One step up: a name, or the root of a mount. A function of its own for the verifier's sake: see
 /// [`crate::strings`].
