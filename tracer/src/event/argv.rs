@@ -14,6 +14,7 @@
 //! terminators that are not shown); otherwise the number of arguments in a gap is unknown.
 //! Proven by `tests/decoder.rs`, `limits_keep_head_and_tail` and `holes_are_told`.
 
+mod limit;
 mod split;
 
 use std::num::NonZeroU32;

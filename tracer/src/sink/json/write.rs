@@ -1,7 +1,7 @@
 //! JSON text into a byte buffer.
 //!
 //! *Invariant:* what is written is valid UTF-8 and parses back to what was given
-//! (`tests/json.rs`).
+//! (`schema/tests.rs`, `lines_carry_every_byte`).
 
 use std::str;
 
