@@ -27,6 +27,16 @@ pub use stats::CpuStats;
 /// Implementors are `#[repr(C)]`, have no padding, and are valid for any bit pattern.
 pub unsafe trait Plain: Copy + 'static {}
 
+macro_rules! integers {
+    ($($type:ty),*) => {
+        // SAFETY: integers.
+        $(unsafe impl Plain for $type {})*
+    };
+}
+integers!(u8, u16, u32, u64, i32, i64);
+// SAFETY: an array has no padding that its elements do not have.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
 macro_rules! plain {
     ($type:ty, $size:expr) => {
         const _: () = assert!(core::mem::size_of::<$type>() == $size);

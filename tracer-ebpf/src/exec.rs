@@ -9,7 +9,7 @@ use tracer_common::{Exec, Header, Hook, Kind, Stream, cut, field, flag};
 use crate::{
     emit,
     filter::{self, Outcome},
-    kernel::{self, Space, read},
+    kernel::{self, Space, follow, read},
     maps::{knob, offset},
     path::{self, Walk},
     scratch::{self, RECORD, Scratch, Slot, get, set},
@@ -91,36 +91,37 @@ const _: () = assert!(size_of::<Exec>().is_multiple_of(8));
 unsafe fn task_fields(e: *mut Exec, task: u64) {
     // SAFETY: `e` is the record.
     unsafe {
-        let leader = read::<u64>(task, offset!(task_group_leader)).unwrap_or(0);
+        let leader = follow(task, offset!(task_group_leader));
         note(e, read(leader, offset!(task_start_boottime)), field::START, |e, v| (*e).start_ns = v);
-        let parent = read::<u64>(task, offset!(task_real_parent)).unwrap_or(0);
+        let parent = follow(task, offset!(task_real_parent));
         note(e, read(parent, offset!(task_tgid)), field::PPID, |e, v| (*e).ppid = v);
-        let parent_leader = read::<u64>(parent, offset!(task_group_leader)).unwrap_or(0);
+        let parent_leader = follow(parent, offset!(task_group_leader));
         let start = read(parent_leader, offset!(task_start_boottime));
         note(e, start, field::PARENT_START, |e, v| (*e).parent_start_ns = v);
-        let comm = read(parent, offset!(task_comm));
-        note(e, comm, field::PARENT_COMM, |e, v| (*e).parent_comm = v);
+        // As words: clearing an array of bytes would be a call of memset.
+        let comm = read::<[u64; 2]>(parent, offset!(task_comm));
+        note(e, comm, field::PARENT_COMM, |e, v| (&raw mut (*e).parent_comm).cast::<[u64; 2]>().write(v));
         if let Some(flags) = read::<u32>(parent, offset!(task_flags))
             && flags & PF_KTHREAD != 0
         {
             (*e).flags |= flag::KERNEL;
         }
-        let cred = read::<u64>(task, offset!(task_cred)).unwrap_or(0);
+        let cred = follow(task, offset!(task_cred));
         note(e, read(cred, offset!(cred_euid)), field::EUID, |e, v| (*e).euid = v);
         note(e, read(cred, offset!(cred_egid)), field::EUID, |e, v| (*e).egid = v);
         note(e, read(task, offset!(task_loginuid)), field::LOGIN_UID, |e, v| (*e).login_uid = v);
         note(e, read(task, offset!(task_sessionid)), field::SESSION_ID, |e, v| (*e).session_id = v);
 
-        let nsproxy = read::<u64>(task, offset!(task_nsproxy)).unwrap_or(0);
-        let mnt_ns = read::<u64>(nsproxy, offset!(nsproxy_mnt_ns)).unwrap_or(0);
+        let nsproxy = follow(task, offset!(task_nsproxy));
+        let mnt_ns = follow(nsproxy, offset!(nsproxy_mnt_ns));
         note(e, read(mnt_ns, offset!(mnt_namespace_inum)), field::MNT_NS, |e, v| (*e).mnt_ns = v);
         // kernel/pid.c, `task_active_pid_ns`: the innermost of the pid's numbers.
-        let thread_pid = read::<u64>(leader, offset!(task_thread_pid)).unwrap_or(0);
+        let thread_pid = follow(leader, offset!(task_thread_pid));
         let level = read::<u32>(thread_pid, offset!(pid_level)).unwrap_or(0);
         let numbers = thread_pid + u64::from(offset!(pid_numbers));
         let upid = numbers + u64::from(level & 0xff) * u64::from(offset!(upid_size));
         note(e, read(upid, offset!(upid_nr)), field::NS_PID, |e, v| (*e).ns_pid = v);
-        let pid_ns = read::<u64>(upid, offset!(upid_ns)).unwrap_or(0);
+        let pid_ns = follow(upid, offset!(upid_ns));
         note(e, read(pid_ns, offset!(pid_namespace_inum)), field::PID_NS, |e, v| (*e).pid_ns = v);
     }
 }
@@ -158,9 +159,9 @@ unsafe fn append_cwd(scratch: *mut Scratch, slot: Slot, task: u64) {
     // SAFETY: as in `append_str`.
     unsafe {
         let e = record(scratch);
-        let fs = read::<u64>(task, offset!(task_fs)).unwrap_or(0);
-        let mnt = read::<u64>(fs, offset!(fs_pwd_mnt)).unwrap_or(0);
-        let dentry = read::<u64>(fs, offset!(fs_pwd_dentry)).unwrap_or(0);
+        let fs = follow(task, offset!(task_fs));
+        let mnt = follow(fs, offset!(fs_pwd_mnt));
+        let dentry = follow(fs, offset!(fs_pwd_dentry));
         let before = get!(scratch, end);
         let walk = path::append(scratch, slot, mnt, dentry);
         (*e).cwd_len = get!(scratch, end) - before;
@@ -177,9 +178,9 @@ unsafe fn append_exe(scratch: *mut Scratch, slot: Slot, mm: u64, bprm: u64) {
     // SAFETY: as in `append_str`.
     unsafe {
         let e = record(scratch);
-        let file = read::<u64>(mm, offset!(mm_exe_file)).unwrap_or(0);
-        let mnt = read::<u64>(file, offset!(file_path_mnt)).unwrap_or(0);
-        let dentry = read::<u64>(file, offset!(file_path_dentry)).unwrap_or(0);
+        let file = follow(mm, offset!(mm_exe_file));
+        let mnt = follow(file, offset!(file_path_mnt));
+        let dentry = follow(file, offset!(file_path_dentry));
         let before = get!(scratch, end);
         let walk = path::append(scratch, slot, mnt, dentry);
         (*e).exe_len = get!(scratch, end) - before;
@@ -189,7 +190,7 @@ unsafe fn append_exe(scratch: *mut Scratch, slot: Slot, mm: u64, bprm: u64) {
         }
         // `per_clear` is set exactly when privilege was raised: fs/exec.c, `bprm_fill_uid`, and
         // security/commoncap.c, `cap_bprm_creds_from_file`.
-        let inode = read::<u64>(file, offset!(file_inode)).unwrap_or(0);
+        let inode = follow(file, offset!(file_inode));
         let mode = read::<u16>(inode, offset!(inode_mode));
         let per_clear = read::<u32>(bprm, offset!(bprm_per_clear));
         let (Some(mode), Some(per_clear)) = (mode, per_clear) else {
@@ -221,25 +222,25 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
             return;
         };
         let e = record(scratch);
-        let filename = read::<u64>(bprm, offset!(bprm_filename)).unwrap_or(0);
-        let interp = read::<u64>(bprm, offset!(bprm_interp)).unwrap_or(0);
+        let filename = follow(bprm, offset!(bprm_filename));
+        let interp = follow(bprm, offset!(bprm_interp));
         (*e).filename_len =
             append_str(scratch, Space::Kernel, PATH_MAX, filename, field::FILENAME);
         if interp != filename {
             (*e).interp_len =
                 append_str(scratch, Space::Kernel, BINPRM_BUF_SIZE, interp, field::INTERPRETER);
         }
-        if read::<u64>(bprm, offset!(bprm_fdpath)).unwrap_or(0) != 0 {
+        if follow(bprm, offset!(bprm_fdpath)) != 0 {
             (*e).flags |= flag::EXECVEAT;
         }
         note(e, read(bprm, offset!(bprm_argc)), field::ARGC, |e, v| (*e).argc = v);
 
-        let mm = read::<u64>(task, offset!(task_mm)).unwrap_or(0);
+        let mm = follow(task, offset!(task_mm));
         append_exe(scratch, slot, mm, bprm);
         append_cwd(scratch, slot, task);
 
-        let start = read::<u64>(mm, offset!(mm_arg_start)).unwrap_or(0);
-        let end = read::<u64>(mm, offset!(mm_arg_end)).unwrap_or(0);
+        let start = follow(mm, offset!(mm_arg_start));
+        let end = follow(mm, offset!(mm_arg_end));
         if start == 0 || end < start {
             (*e).missing |= field::ARGV;
         } else {
@@ -248,8 +249,8 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
             (*e).argv_len = sent.tail;
         }
         if knob!(env) != 0 {
-            let start = read::<u64>(mm, offset!(mm_env_start)).unwrap_or(0);
-            let end = read::<u64>(mm, offset!(mm_env_end)).unwrap_or(0);
+            let start = follow(mm, offset!(mm_env_start));
+            let end = follow(mm, offset!(mm_env_end));
             if start == 0 || end < start {
                 (*e).missing |= field::ENV;
             } else {

@@ -1,10 +1,12 @@
 //! Reading kernel and user memory. A read that fails is an answer, never a default.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
     bpf_probe_read_user_str,
 };
-use tracer_common::ABSENT;
+use tracer_common::{ABSENT, Plain};
 
 /// Which address space an address belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,29 +18,22 @@ pub(crate) enum Space {
 /// Reads a `T` at `base + offset` in kernel memory; `None` if this kernel has no such member, or the
 /// read fails (as it does for a null base).
 #[inline(always)]
-pub(crate) fn read<T: Copy + Default>(base: u64, offset: u32) -> Option<T> {
+pub(crate) fn read<T: Plain>(base: u64, offset: u32) -> Option<T> {
     if offset == ABSENT {
         return None;
     }
-    let mut value = T::default();
-    let to = (&raw mut value).cast();
+    let mut value = MaybeUninit::<T>::uninit();
     let from = (base + u64::from(offset)) as *const _;
     // SAFETY: the helper checks the address; the destination is a `T`.
-    let err = unsafe { bpf_probe_read_kernel(to, size_of::<T>() as u32, from) };
-    (err == 0).then_some(value)
+    let err = unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, from) };
+    // SAFETY: the helper has written it, and any bytes are a `T`.
+    (err == 0).then(|| unsafe { value.assume_init() })
 }
 
-/// The same for an address, 0 if the read fails: no branch, for loops (see [`crate::strings`]).
+/// The same for an address; null if the read fails, so that the next one fails too.
 #[inline(always)]
 pub(crate) fn follow(base: u64, offset: u32) -> u64 {
-    let mut value = 0_u64;
-    if offset != ABSENT {
-        let to = (&raw mut value).cast();
-        // SAFETY: as above; the helper clears the destination when it fails.
-        unsafe { bpf_probe_read_kernel(to, 8, (base + u64::from(offset)) as *const _) };
-        value = core::hint::black_box(value);
-    }
-    value
+    read(base, offset).unwrap_or(0)
 }
 
 /// Copies `len` bytes: 0, or a negative errno and the destination cleared.

@@ -1,7 +1,11 @@
 //! Shows what runs on a live Linux host, and says what the kernel's BPF verifier will say.
 
-pub mod verifier;
-
+pub mod cli;
+pub mod command;
+pub mod enrich;
+pub mod event;
 pub mod host;
 pub mod plan;
 pub mod session;
+pub mod sink;
+pub mod verifier;

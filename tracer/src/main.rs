@@ -1,21 +1,67 @@
-fn main() {
-    let facts = tracer::host::HostFacts::read().unwrap();
-    let hook = std::env::args().nth(1).and_then(|h| tracer_common::Hook::ALL.into_iter().find(|x| x.name() == h));
-    let wishes = tracer::plan::Wishes { hook, buffer: 8 << 20, ..Default::default() };
-    let plan = tracer::plan::exec(&wishes, &facts).unwrap();
-    eprintln!("unavailable {:?}", plan.unavailable);
-    let t = std::time::Instant::now();
-    let started = match tracer::session::start(&plan, &[]) { Ok(s) => s, Err(e) => { eprintln!("{e}"); std::process::exit(3) } };
-    eprintln!("{:?} {:?}", started, t.elapsed());
-    let mut a = started.attached;
-    if let Some(cmd) = std::env::args().nth(2) {
-        std::process::Command::new("sh").arg("-c").arg(cmd).status().unwrap();
+//! The command line's last word: exit codes.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use tracer::{
+    cli::{self, ExecConfig, Invocation, Live},
+    command::{self, Outcome},
+};
+
+fn main() -> ExitCode {
+    let invocation = match cli::parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(error) => {
+            // Nobody is left to be told that this could not be printed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match invocation {
+        Invocation::Exec(args) => match ExecConfig::resolve(*args, &Live::new()) {
+            Ok(config) => command::exec(&config),
+            Err(error) => return usage(&error),
+        },
+        Invocation::Doctor(args) => command::doctor(&args),
+        Invocation::Completions(args) => {
+            let mut out = Vec::new();
+            cli::completions(&args, &mut out);
+            print(&out)
+        }
+        Invocation::Man(args) => {
+            let mut out = Vec::new();
+            match cli::man(&args, &mut out) {
+                Ok(()) => print(&out),
+                Err(error) => return usage(&error),
+            }
+        }
+    };
+    let (code, message) = match outcome {
+        Outcome::Done => (0, None),
+        Outcome::Status(status) => (status, None),
+        Outcome::Failed(message) => (1, Some(message)),
+        Outcome::Usage(message) => (2, Some(message)),
+        Outcome::HostCannot(message) => (3, Some(message)),
+    };
+    if let Some(message) = message {
+        eprintln!("tracer: {message}");
     }
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    a.detach();
-    a.drain(100000, |r| {
-        let e: tracer_common::Exec = unsafe { std::ptr::read_unaligned(r.as_ptr().cast()) };
-        println!("{:?}\n  {:?}", e, String::from_utf8_lossy(&r[std::mem::size_of::<tracer_common::Exec>().min(r.len())..]));
-    });
-    println!("{:?}", a.counters());
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn usage(error: &cli::UsageError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(2)
+}
+
+/// Prints what was generated. A reader that goes away has had enough.
+fn print(bytes: &[u8]) -> Outcome {
+    match io::stdout().lock().write_all(bytes) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Outcome::Failed(format!("standard output cannot be written: {error}"))
+        }
+        _ => Outcome::Done,
+    }
 }

@@ -40,12 +40,22 @@ fn btf_exit(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// An argument, copied out of the context as plain memory. The verifier does not let every argument
+/// be loaded (kernel/bpf/btf.c, `btf_ctx_access`): up to 6.12 none that points to a pointer, and on
+/// 5.10 none whose type is only declared where its function is defined, such as `pt_regs`.
+#[inline(always)]
+fn argument(ctx: &FExitContext, number: u32) -> Option<u64> {
+    read(ctx.as_ptr() as u64, number * 8)
+}
+
 /// `long __x64_sys_execve(const struct pt_regs *regs)` and its like.
 #[inline(always)]
 fn returned(slot: Slot, ctx: &FExitContext) -> i32 {
     let ret: i64 = ctx.arg(1);
-    if syscall::is_error(ret) {
-        syscall::failed(slot, Hook::Fentry, ctx.arg(0), ret);
+    if syscall::is_error(ret)
+        && let Some(regs) = argument(ctx, 0)
+    {
+        syscall::failed(slot, Hook::Fentry, regs, ret);
     }
     0
 }
@@ -72,16 +82,13 @@ fn fexit_compat_execveat(ctx: FExitContext) -> i32 {
 
 /// fs/exec.c: `int kernel_execve(const char *filename, const char *const *argv,
 /// const char *const *envp)`, since 5.9.
-///
-/// The arguments are copied out of the context as plain memory: the verifier lets no program load
-/// an argument that is a pointer to a pointer (kernel/bpf/btf.c, `btf_ctx_access`, 5.10 to 6.12).
 #[fexit(function = "kernel_execve")]
 fn fexit_kernel_execve(ctx: FExitContext) -> i32 {
-    let Some([filename, argv, envp, ret]) = read::<[u64; 4]>(ctx.as_ptr() as u64, 0) else {
-        return 0;
-    };
-    let ret = i64::from(ret as i32);
-    if syscall::is_error(ret) {
+    let ret = i64::from(ctx.arg::<i32>(3));
+    if syscall::is_error(ret)
+        && let (Some(filename), Some(argv), Some(envp)) =
+            (argument(&ctx, 0), argument(&ctx, 1), argument(&ctx, 2))
+    {
         let call = kernel_call(filename, argv, envp);
         exec::failed(Slot::KernelExecve, Hook::Fentry, ret as i32, call);
     }

@@ -8,7 +8,7 @@ use tracer_common::{Hook, flag};
 
 use crate::{
     exec::{self, Call},
-    kernel::{self, Space, read},
+    kernel::{self, Space, follow, read},
     maps::{knob, offset},
     scratch::{self, Slot},
 };
@@ -54,7 +54,7 @@ pub(crate) fn current_regs() -> u64 {
             return generated::bpf_task_pt_regs(bpf_get_current_task_btf()) as u64;
         }
         // arch/x86/include/asm/processor.h, `task_pt_regs`, before FRED moved it by 16 bytes.
-        let stack = read::<u64>(bpf_get_current_task(), offset!(task_stack)).unwrap_or(0);
+        let stack = follow(bpf_get_current_task(), offset!(task_stack));
         stack + THREAD_SIZE - PT_REGS_BYTES
     }
 }

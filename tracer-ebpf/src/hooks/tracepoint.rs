@@ -8,7 +8,7 @@ use tracer_common::Hook;
 use crate::{
     exec,
     hooks::syscall,
-    kernel::read,
+    kernel::{follow, read},
     maps::offset,
     scratch::Slot,
     tree,
@@ -53,7 +53,7 @@ fn tp_exit(ctx: RawTracePointContext) -> u32 {
 /// Takes a process out of the tree when its last thread ends.
 #[inline(always)]
 pub(crate) fn exited(task: u64) {
-    let signal = read::<u64>(task, offset!(task_signal)).unwrap_or(0);
+    let signal = follow(task, offset!(task_signal));
     if let Some(0) = read::<u32>(signal, offset!(signal_live))
         && let Some(tgid) = read::<u32>(task, offset!(task_tgid))
     {

@@ -83,7 +83,7 @@ const KPROBE: &[Part] = &[
 
 /// A family's programs, in the order in which they are attached: what makes a process part of the
 /// tree comes first.
-pub const fn parts(hook: Hook) -> &'static [Part] {
+pub(super) const fn parts(hook: Hook) -> &'static [Part] {
     match hook {
         Hook::Tracepoint => TRACEPOINT,
         Hook::Fentry => FENTRY,

@@ -12,9 +12,10 @@ use std::fmt;
 use tracer_common::{Hook, Knobs, Offsets, filter};
 
 pub use family::{Need, Part, Target, scratch_blocks};
-pub use offsets::{Unavailable, is_member};
+pub use offsets::is_member;
 
 use crate::{
+    event::Unavailable,
     host::{Capability, HostFacts},
     verifier::btf::{Btf, Kind},
 };
@@ -60,7 +61,8 @@ pub struct Plan {
     pub refused: Vec<Refusal>,
     pub offsets: Offsets,
     pub knobs: Knobs,
-    pub unavailable: Vec<Unavailable>,
+    /// Fields that no event will have, with the reason.
+    pub unavailable: Unavailable,
     pub wishes: Wishes,
     pub cpus: u32,
     /// Of the functions that programs are attached to through trampolines, those that this kernel has.

@@ -3,17 +3,17 @@
 //!
 //! *Must not know:* where the BTF comes from.
 
-use tracer_common::{ABSENT, Offsets};
+use tracer_common::{ABSENT, Offsets, field::*};
 
-use crate::verifier::btf::Btf;
+use crate::{event::Unavailable, verifier::btf::Btf};
 
 /// One member that the kernel side reads.
 struct Member {
     /// C structure, and path to the member below it.
     structure: &'static str,
     path: &'static str,
-    /// Event fields that are unknown without it.
-    fields: &'static [&'static str],
+    /// What an event lacks without it: bits of [`field`].
+    fields: u64,
     slot: fn(&mut Offsets) -> &mut u32,
 }
 
@@ -22,7 +22,7 @@ macro_rules! members {
         &[$(Member {
             structure: $structure,
             path: $path,
-            fields: &$fields,
+            fields: $fields,
             slot: |offsets| &mut offsets.$slot,
         }),*]
     };
@@ -30,103 +30,93 @@ macro_rules! members {
 
 /// Every member, in the order of [`Offsets`]. `upid_size` is a size and stands apart.
 const MEMBERS: &[Member] = members! {
-    task_pid = "task_struct"."pid" => [];
-    task_tgid = "task_struct"."tgid" => ["ppid"];
-    task_comm = "task_struct"."comm" => ["parent_comm"];
-    task_flags = "task_struct"."flags" => ["kernel_started"];
-    task_real_parent = "task_struct"."real_parent" => ["ppid", "parent_id", "parent_comm", "kernel_started"];
-    task_group_leader = "task_struct"."group_leader" => ["id", "parent_id", "ns_pid", "pid_ns"];
-    task_start_boottime = "task_struct"."start_boottime" => ["id", "parent_id"];
-    task_cred = "task_struct"."cred" => ["euid", "egid"];
-    task_loginuid = "task_struct"."loginuid" => ["login_uid"];
-    task_sessionid = "task_struct"."sessionid" => ["session_id"];
-    task_nsproxy = "task_struct"."nsproxy" => ["mnt_ns"];
-    task_thread_pid = "task_struct"."thread_pid" => ["ns_pid", "pid_ns"];
-    task_mm = "task_struct"."mm" => ["exe", "argv", "argv_bytes", "env"];
-    task_fs = "task_struct"."fs" => ["cwd"];
-    task_signal = "task_struct"."signal" => [];
-    task_stack = "task_struct"."stack" => [];
-    task_thread_info_status = "task_struct"."thread_info.status" => [];
-    cred_euid = "cred"."euid" => ["euid"];
-    cred_egid = "cred"."egid" => ["egid"];
-    nsproxy_mnt_ns = "nsproxy"."mnt_ns" => ["mnt_ns"];
-    mnt_namespace_inum = "mnt_namespace"."ns.inum" => ["mnt_ns"];
-    pid_level = "pid"."level" => ["ns_pid", "pid_ns"];
-    pid_numbers = "pid"."numbers" => ["ns_pid", "pid_ns"];
-    upid_nr = "upid"."nr" => ["ns_pid"];
-    upid_ns = "upid"."ns" => ["pid_ns"];
-    pid_namespace_inum = "pid_namespace"."ns.inum" => ["pid_ns"];
-    mm_arg_start = "mm_struct"."arg_start" => ["argv", "argv_bytes"];
-    mm_arg_end = "mm_struct"."arg_end" => ["argv", "argv_bytes"];
-    mm_env_start = "mm_struct"."env_start" => ["env"];
-    mm_env_end = "mm_struct"."env_end" => ["env"];
-    mm_exe_file = "mm_struct"."exe_file" => ["exe", "exe_deleted", "set_uid", "set_gid"];
-    file_path_mnt = "file"."f_path.mnt" => ["exe"];
-    file_path_dentry = "file"."f_path.dentry" => ["exe", "exe_deleted"];
-    file_inode = "file"."f_inode" => ["set_uid", "set_gid"];
-    inode_mode = "inode"."i_mode" => ["set_uid", "set_gid"];
-    fs_pwd_mnt = "fs_struct"."pwd.mnt" => ["cwd"];
-    fs_pwd_dentry = "fs_struct"."pwd.dentry" => ["cwd"];
-    vfsmount_mnt_root = "vfsmount"."mnt_root" => ["exe", "cwd"];
-    mount_mnt = "mount"."mnt" => ["exe", "cwd"];
-    mount_parent = "mount"."mnt_parent" => ["exe", "cwd"];
-    mount_mountpoint = "mount"."mnt_mountpoint" => ["exe", "cwd"];
-    dentry_parent = "dentry"."d_parent" => ["exe", "cwd"];
-    dentry_name = "dentry"."d_name.name" => ["exe", "cwd"];
-    dentry_hash_pprev = "dentry"."d_hash.pprev" => ["exe_deleted"];
-    signal_live = "signal_struct"."live" => [];
-    bprm_filename = "linux_binprm"."filename" => ["filename", "interpreter"];
-    bprm_interp = "linux_binprm"."interp" => ["interpreter"];
-    bprm_fdpath = "linux_binprm"."fdpath" => ["dirfd"];
-    bprm_argc = "linux_binprm"."argc" => ["argc"];
-    bprm_per_clear = "linux_binprm"."per_clear" => ["set_uid", "set_gid", "privilege"];
+    task_pid = "task_struct"."pid" => 0;
+    task_tgid = "task_struct"."tgid" => PPID;
+    task_comm = "task_struct"."comm" => PARENT_COMM;
+    task_flags = "task_struct"."flags" => 0;
+    task_real_parent = "task_struct"."real_parent" => PPID | PARENT_START | PARENT_COMM;
+    task_group_leader = "task_struct"."group_leader" => START | PARENT_START | NS_PID | PID_NS;
+    task_start_boottime = "task_struct"."start_boottime" => START | PARENT_START;
+    task_cred = "task_struct"."cred" => EUID;
+    task_loginuid = "task_struct"."loginuid" => LOGIN_UID;
+    task_sessionid = "task_struct"."sessionid" => SESSION_ID;
+    task_nsproxy = "task_struct"."nsproxy" => MNT_NS;
+    task_thread_pid = "task_struct"."thread_pid" => NS_PID | PID_NS;
+    task_mm = "task_struct"."mm" => EXE | ARGV | ENV;
+    task_fs = "task_struct"."fs" => CWD;
+    task_signal = "task_struct"."signal" => 0;
+    task_stack = "task_struct"."stack" => 0;
+    task_thread_info_status = "task_struct"."thread_info.status" => 0;
+    cred_euid = "cred"."euid" => EUID;
+    cred_egid = "cred"."egid" => EUID;
+    nsproxy_mnt_ns = "nsproxy"."mnt_ns" => MNT_NS;
+    mnt_namespace_inum = "mnt_namespace"."ns.inum" => MNT_NS;
+    pid_level = "pid"."level" => NS_PID | PID_NS;
+    pid_numbers = "pid"."numbers" => NS_PID | PID_NS;
+    upid_nr = "upid"."nr" => NS_PID;
+    upid_ns = "upid"."ns" => PID_NS;
+    pid_namespace_inum = "pid_namespace"."ns.inum" => PID_NS;
+    mm_arg_start = "mm_struct"."arg_start" => ARGV;
+    mm_arg_end = "mm_struct"."arg_end" => ARGV;
+    mm_env_start = "mm_struct"."env_start" => ENV;
+    mm_env_end = "mm_struct"."env_end" => ENV;
+    mm_exe_file = "mm_struct"."exe_file" => EXE | SET_ID;
+    file_path_mnt = "file"."f_path.mnt" => EXE;
+    file_path_dentry = "file"."f_path.dentry" => EXE;
+    file_inode = "file"."f_inode" => SET_ID;
+    inode_mode = "inode"."i_mode" => SET_ID;
+    fs_pwd_mnt = "fs_struct"."pwd.mnt" => CWD;
+    fs_pwd_dentry = "fs_struct"."pwd.dentry" => CWD;
+    vfsmount_mnt_root = "vfsmount"."mnt_root" => EXE | CWD;
+    mount_mnt = "mount"."mnt" => EXE | CWD;
+    mount_parent = "mount"."mnt_parent" => EXE | CWD;
+    mount_mountpoint = "mount"."mnt_mountpoint" => EXE | CWD;
+    dentry_parent = "dentry"."d_parent" => EXE | CWD;
+    dentry_name = "dentry"."d_name.name" => EXE | CWD;
+    dentry_hash_pprev = "dentry"."d_hash.pprev" => 0;
+    signal_live = "signal_struct"."live" => 0;
+    bprm_filename = "linux_binprm"."filename" => FILENAME | INTERPRETER;
+    bprm_interp = "linux_binprm"."interp" => INTERPRETER;
+    bprm_fdpath = "linux_binprm"."fdpath" => DIRFD;
+    bprm_argc = "linux_binprm"."argc" => ARGC;
+    bprm_per_clear = "linux_binprm"."per_clear" => SET_ID;
 };
-
-/// An event field that this kernel cannot give.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unavailable {
-    /// Name of the field in JSON.
-    pub field: &'static str,
-    pub reason: String,
-}
 
 /// Looks every member up. `hidden` names members, as `structure.path`, that are to be treated as
 /// if this kernel did not have them.
-pub(super) fn resolve(btf: &Btf, hidden: &[String]) -> (Offsets, Vec<Unavailable>) {
+pub(super) fn resolve(btf: &Btf, hidden: &[String]) -> (Offsets, Unavailable) {
     let wanted: Vec<_> = MEMBERS.iter().map(|m| (m.structure, m.path)).collect();
     let found = btf.field_batch(&wanted);
     let mut offsets = Offsets::absent();
-    let mut unavailable: Vec<Unavailable> = Vec::new();
+    let mut unavailable = Unavailable::default();
     for (member, location) in MEMBERS.iter().zip(found) {
         let name = format!("{}.{}", member.structure, member.path);
         match location {
             Some(location) if !hidden.contains(&name) => {
                 *(member.slot)(&mut offsets) = location.offset_bytes;
             }
-            _ => unavailable.extend(member.fields.iter().map(|field| Unavailable {
-                field,
-                reason: format!("this kernel's BTF has no {name}"),
-            })),
+            _ => add(&mut unavailable, member.fields, &format!("this kernel's BTF has no {name}")),
         }
     }
     if offsets.upid_nr != ABSENT && offsets.upid_ns != ABSENT {
         // An int and a pointer: the size of the structure is where the later one ends.
         offsets.upid_size = (offsets.upid_nr.max(offsets.upid_ns) + 1).next_multiple_of(8);
     }
-    // The first reason is enough.
-    let mut seen = Vec::new();
-    unavailable.retain(|u| !seen.contains(&u.field) && { seen.push(u.field); true });
     (offsets, unavailable)
 }
 
-/// Everything that BTF would have told is unknown.
-pub(super) fn nothing_known(reason: &str) -> Vec<Unavailable> {
-    let mut unavailable: Vec<Unavailable> = Vec::new();
-    for field in MEMBERS.iter().flat_map(|member| member.fields) {
-        if unavailable.iter().all(|u| u.field != *field) {
-            unavailable.push(Unavailable { field, reason: reason.to_owned() });
-        }
+/// Adds the fields that are not there yet: the first reason is enough.
+fn add(unavailable: &mut Unavailable, fields: u64, reason: &str) {
+    let new = fields & !unavailable.mask();
+    if new != 0 {
+        unavailable.add(new, reason);
     }
+}
+
+/// Everything that BTF would have told is unknown.
+pub(super) fn nothing_known(reason: &str) -> Unavailable {
+    let mut unavailable = Unavailable::default();
+    add(&mut unavailable, MEMBERS.iter().fold(0, |bits, member| bits | member.fields), reason);
     unavailable
 }
 

@@ -2,21 +2,27 @@
 
 use std::{
     any::Any,
-    fmt, io,
+    fmt,
     os::fd::{AsRawFd, RawFd},
     time::{Duration, Instant},
 };
 
 use aya::{
     Ebpf,
-    maps::{MapData, RingBuf},
+    maps::{HashMap, MapData, MapError, RingBuf},
 };
 use tracer_common::Hook;
 
-use super::stats::{Counters, Stats};
+use super::{
+    LoadError,
+    stats::{Counters, Stats},
+};
 
 /// How long a program that was already running when its link went away may take to finish.
 const GRACE: Duration = Duration::from_millis(200);
+
+/// `BPF_NOEXIST`: only a key that is not there yet.
+const NOEXIST: u64 = 1;
 
 /// An attachment, which ends when it is dropped.
 pub(super) struct Link {
@@ -35,21 +41,16 @@ pub struct Attached {
     ring: RingBuf<MapData>,
     stats: Stats,
     hook: Hook,
-    records: u64,
-    /// Holds the programs; what they count is asked of it.
-    _ebpf: Ebpf,
+    /// Holds the programs and maps.
+    ebpf: Ebpf,
+    /// Processes that user space made part of the tree.
+    roots: u32,
 }
 
 impl fmt::Debug for Attached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attached").field("hook", &self.hook).finish_non_exhaustive()
     }
-}
-
-/// Calls that the kernel did not show to a program, in total.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Missed {
-    pub calls: u64,
 }
 
 impl Attached {
@@ -59,8 +60,9 @@ impl Attached {
         ring: RingBuf<MapData>,
         stats: Stats,
         links: Vec<Link>,
-    ) -> io::Result<Self> {
-        Ok(Self { links, ring, stats, hook, records: 0, _ebpf: ebpf })
+        roots: u32,
+    ) -> Self {
+        Self { links, ring, stats, hook, ebpf, roots }
     }
 
     /// The family that is attached.
@@ -81,8 +83,30 @@ impl Attached {
             record(&item);
             count += 1;
         }
-        self.records += count as u64;
         count
+    }
+
+    /// Makes more processes part of the traced tree, those that are not in it yet; how many.
+    pub fn follow(&mut self, pids: &[u32]) -> Result<u32, LoadError> {
+        let mut new = 0;
+        let map = self.ebpf.map_mut("TREE").ok_or(LoadError::Missing("map TREE"))?;
+        let mut tree: HashMap<&mut MapData, u32, u32> =
+            HashMap::try_from(map).map_err(|error| LoadError::Map { map: "TREE", error })?;
+        for pid in pids {
+            match tree.insert(pid, 1, NOEXIST) {
+                Ok(()) => new += 1,
+                Err(MapError::SyscallError(error))
+                    if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
+                Err(error) => return Err(LoadError::Map { map: "TREE", error }),
+            }
+        }
+        self.roots += new;
+        Ok(new)
+    }
+
+    /// Processes in the traced tree.
+    pub fn tree_size(&self) -> i64 {
+        i64::from(self.roots) + self.stats.read().tree_size()
     }
 
     /// Detaches everything. Programs that were already running finish; what they and the ring still

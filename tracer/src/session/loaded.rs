@@ -39,8 +39,15 @@ pub enum LoadError {
     Btf(String),
 }
 
-/// An error with its causes on one line.
-fn explain(error: &dyn std::error::Error) -> String {
+/// An error with its causes, and what to make of it.
+fn explain(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(ProgramError::LoadError { io_error, verifier_log }) = error.downcast_ref() {
+        let log = verifier_log.to_string();
+        return match log.trim() {
+            "" => with_advice(io_error.to_string()),
+            log => format!("{io_error}. The kernel's verifier says:\n{log}"),
+        };
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -50,12 +57,15 @@ fn explain(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
+    with_advice(text)
+}
+
+fn with_advice(mut text: String) -> String {
     if text.contains("(os error 1)") {
-        text.push_str(
-            " — the capabilities are there, so a security module, seccomp or a container's user namespace forbids it",
-        );
+        text.push_str(", although the capabilities are there: this kernel's configuration, a security module, \
+                       seccomp or a container forbids it");
     }
-    text.trim_end().to_owned()
+    text
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +82,7 @@ pub struct Loaded {
     hook: Hook,
     parts: Vec<Part>,
     cpus: u32,
+    roots: u32,
 }
 
 impl Loaded {
@@ -110,11 +121,12 @@ impl Loaded {
         for part in &parts {
             load_program(&mut ebpf, part, btf.as_ref())?;
         }
-        Ok(Self { ebpf, hook, parts, cpus: plan.cpus })
+        Ok(Self { ebpf, hook, parts, cpus: plan.cpus, roots: 0 })
     }
 
     /// Makes these processes part of the traced tree.
     pub(super) fn follow(&mut self, roots: &[u32]) -> Result<(), LoadError> {
+        self.roots = roots.len() as u32;
         fill(&mut self.ebpf, "TREE", roots)
     }
 
@@ -132,7 +144,7 @@ impl Loaded {
         for part in &self.parts {
             attach_program(&mut self.ebpf, part, &mut links)?;
         }
-        Attached::new(self.ebpf, self.hook, ring, stats, links).map_err(LoadError::Stats)
+        Ok(Attached::new(self.ebpf, self.hook, ring, stats, links, self.roots))
     }
 }
 

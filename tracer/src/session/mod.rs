@@ -13,7 +13,7 @@ mod memlock;
 mod privilege;
 mod stats;
 
-pub use attached::{Attached, Missed};
+pub use attached::Attached;
 pub use command::{Command, CommandError, Ended};
 pub use loaded::{LoadError, Loaded};
 pub use privilege::drop_all;

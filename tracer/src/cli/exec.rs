@@ -1,0 +1,172 @@
+//! Syntax of `tracer exec`. What it means is [`super::config`]'s.
+
+use std::ffi::OsString;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::units;
+
+/// Arguments of `tracer exec`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Try 'tracer exec --help' for examples.", after_long_help = EXAMPLES)]
+pub struct ExecArgs {
+    /// How to watch the kernel
+    ///
+    /// All three show the same. 'auto' takes the cheapest that this host allows; -v says which
+    /// and why, and 'tracer doctor' what speaks against the others.
+    #[arg(long, value_enum, default_value_t, value_name = "HOOK")]
+    pub hook: HookArg,
+
+    /// Only this process (may be repeated)
+    #[arg(long, value_name = "PID", value_parser = units::pid, value_delimiter = ',')]
+    #[arg(help_heading = "Filters")]
+    pub pid: Vec<u32>,
+
+    /// Only processes of this user, by name or number (may be repeated)
+    #[arg(
+        long,
+        value_name = "USER",
+        value_delimiter = ',',
+        help_heading = "Filters"
+    )]
+    pub uid: Vec<String>,
+
+    /// Only processes of this name, of at most 15 bytes (may be repeated)
+    #[arg(long, value_name = "NAME", value_parser = units::comm, help_heading = "Filters")]
+    pub comm: Vec<String>,
+
+    /// Only this cgroup and those below it, by path or id
+    ///
+    /// A path is one under the cgroup2 mount, or one relative to it such as 'system.slice'.
+    #[arg(long, value_name = "PATH|ID", help_heading = "Filters")]
+    pub cgroup: Option<OsString>,
+
+    /// Only executions that fail
+    #[arg(long, help_heading = "Filters")]
+    pub failed: bool,
+
+    /// Only this process and its descendants
+    #[arg(long, value_name = "PID", value_parser = units::pid, help_heading = "Filters")]
+    pub tree: Option<u32>,
+
+    /// Show this environment variable too ('*' for all; may be repeated)
+    ///
+    /// In JSON, as 'env'.
+    #[arg(long, value_name = "NAME", value_parser = units::env_name, help_heading = "Output")]
+    pub env: Vec<String>,
+
+    /// How to show events [default: table on a terminal, else json]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Option<FormatArg>,
+
+    /// Write to this file ('-' for standard output)
+    ///
+    /// It is created for its owner alone (mode 0600): arguments hold secrets.
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Show at most this many arguments: the first and the last of them
+    #[arg(long, value_name = "N", value_parser = units::limit, help_heading = "Output")]
+    pub max_args: Option<NonZeroU32>,
+
+    /// Show at most this many bytes of arguments: the first and the last of them
+    #[arg(long, value_name = "N", value_parser = units::limit, help_heading = "Output")]
+    pub max_bytes: Option<NonZeroU32>,
+
+    /// Colour the table
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Output"
+    )]
+    pub color: ColorArg,
+
+    /// Size of the buffer between the kernel and tracer, such as 64K or 8M
+    ///
+    /// It is rounded up to a power of two of pages. A larger one loses less when the output is
+    /// slow.
+    #[arg(long, value_name = "SIZE", value_parser = units::size, default_value = "8M")]
+    pub buffer: u64,
+
+    /// Stop after this time, such as 10s or 1m30s
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub duration: Option<Duration>,
+
+    /// Stop after this many events
+    #[arg(long, value_name = "N", value_parser = units::count)]
+    pub count: Option<NonZeroU64>,
+
+    /// Treat this kernel structure member, such as task_struct.loginuid, as if it did not exist
+    ///
+    /// For tests: what such a kernel cannot give is shown as missing.
+    #[arg(long, value_name = "STRUCT.MEMBER", hide = true)]
+    pub hide_member: Vec<String>,
+
+    /// Exit as CMD does
+    #[arg(long)]
+    pub propagate_status: bool,
+
+    /// Say more about what tracer does (-vv: still more)
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Trace only this command and its descendants, and end with them
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tracer exec
+      Everything that runs, as a table, until Ctrl-C.
+  tracer exec -- make -j8
+      What 'make' runs, and nothing else.
+  tracer exec --failed --uid www-data
+      What www-data tries to run in vain, and why.
+  tracer exec --format json -o execs.json --duration 1h
+      An hour's executions, one JSON object a line.
+  tracer exec --tree 1234 --env LD_PRELOAD --env PATH --format json
+      What the descendants of process 1234 run, with two environment variables.
+  tracer exec --cgroup system.slice/nginx.service
+      What a service runs.
+
+Exit status: 0 done; 1 failed while running; 2 wrong usage; 3 this host cannot (the message says
+what to change); with --propagate-status that of CMD (127 not found, 126 not executable).";
+
+/// Choices of `--hook`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum HookArg {
+    /// The cheapest that this host allows
+    #[default]
+    Auto,
+    /// Trampolines in the kernel's functions: the cheapest, needs BTF
+    Fentry,
+    /// Breakpoints in the kernel's functions
+    Kprobe,
+    /// The kernel's own trace events: everywhere
+    Tracepoint,
+}
+
+/// Choices of `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For people
+    Table,
+    /// For programs: one object a line
+    Json,
+}
+
+/// Choices of `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}

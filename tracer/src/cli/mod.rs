@@ -1,0 +1,98 @@
+//! The command line: one file per command for its syntax, and apart from it its meaning.
+//!
+//! ```text
+//! words -> parse -> Invocation (syntax) -> ExecConfig::resolve (meaning; asks a World) -> run
+//! ```
+//!
+//! *Invariant:* a mistake is told before anything is opened, attached or started: by clap where
+//! the syntax alone shows it, else as a [`UsageError`]. Exit codes are `main`'s.
+//!
+//! *Must not know:* hooks, plans, sessions. Nothing but `main` imports this module.
+
+mod config;
+mod doctor;
+mod error;
+mod exec;
+mod generate;
+mod units;
+mod world;
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use config::{ExecConfig, Output, StatusPolicy};
+pub use doctor::{DoctorArgs, DoctorFormat};
+pub use error::UsageError;
+pub use exec::ExecArgs;
+pub use generate::{CompletionsArgs, ManArgs, completions, man};
+pub use world::{Live, Stdout, World};
+
+/// Shows what runs on this host: every process execution, complete, as it happens.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tracer",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Invocation,
+}
+
+/// A command and its arguments, as they were written.
+#[derive(Debug, Subcommand)]
+pub enum Invocation {
+    /// Trace process executions, successful and failed
+    ///
+    /// Each one is shown with its arguments as they are: complete, whatever bytes they hold. What
+    /// could not be delivered is counted, and shown where it happened.
+    ///
+    /// Filters are applied in the kernel; an execution is shown if it passes all of them.
+    Exec(Box<ExecArgs>),
+    /// Say what this host offers to tracer, and what it withholds
+    Doctor(DoctorArgs),
+    /// Print a shell's completions
+    Completions(CompletionsArgs),
+    /// Print a manual page
+    Man(ManArgs),
+}
+
+/// Parses a command line, the program's name first.
+///
+/// # Errors
+/// What clap makes of `--help` and `--version` (exit code 0), and of mistakes (exit code 2):
+/// print it, and exit with its `exit_code()`.
+pub fn parse(
+    words: impl IntoIterator<Item = impl Into<OsString>>,
+) -> Result<Invocation, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let traces = words.get(1).is_some_and(|command| command == "exec");
+    match Cli::try_parse_from(words) {
+        Ok(cli) => Ok(cli.command),
+        Err(error) if traces => Err(with_dashes(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells who wrote `tracer exec CMD` how to.
+fn with_dashes(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
+        && !word.starts_with('-')
+    {
+        let tip = format!("to trace a command, put it after '--': tracer exec -- {word}");
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
+}
+
+/// The whole syntax, for what is generated from it.
+fn syntax() -> clap::Command {
+    Cli::command()
+}

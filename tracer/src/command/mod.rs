@@ -1,0 +1,27 @@
+//! What each command does: the parts of the library put together.
+//!
+//! *Invariant:* a command ends with an [`Outcome`]; only `main` turns it into an exit code.
+//!
+//! *Must not know:* how the command line is written.
+
+mod doctor;
+mod exec;
+mod follow;
+mod show;
+
+pub use doctor::doctor;
+pub use exec::exec;
+
+/// How a command ended.
+#[derive(Debug)]
+pub enum Outcome {
+    Done,
+    /// The traced command's own status is to be passed on.
+    Status(i32),
+    /// It failed while running.
+    Failed(String),
+    /// What was asked for makes no sense here.
+    Usage(String),
+    /// This host cannot; the message says what to change.
+    HostCannot(String),
+}

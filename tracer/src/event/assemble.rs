@@ -1,0 +1,206 @@
+//! Records in, events out: chunks are kept until their event joins them.
+
+use tracer_common::{Kind, cut, field};
+
+use super::argv::{Extent, Scratch, Source, Unread};
+use super::exec::{self, Paths, Raw, Streams};
+use super::pending::{Chunks, Key, Pending, Stretches};
+use super::{ArgShape, Args, DecodeError, ExecEvent, GapReason, Limits, Unavailable, chunk, wire};
+
+/// The environment variables that events show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EnvWanted {
+    #[default]
+    None,
+    All,
+    /// Those with these names.
+    Named(Vec<Vec<u8>>),
+}
+
+impl EnvWanted {
+    fn wants(&self, string: &[u8], shape: ArgShape) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            // Without its beginning a string has no name.
+            Self::Named(_) if matches!(shape, ArgShape::Tail | ArgShape::Middle) => false,
+            Self::Named(names) => {
+                let name = string.split(|byte| *byte == b'=').next();
+                names.iter().any(|wanted| name == Some(wanted))
+            }
+        }
+    }
+}
+
+/// Turns records into events.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    limits: Limits,
+    env: EnvWanted,
+    unavailable: Unavailable,
+    chunks: Chunks,
+    /// The chunks of the event that was returned last.
+    joined: Pending,
+    paths: Paths,
+    argv: Scratch,
+    environ: Scratch,
+    /// The fixed part of the event that was returned last.
+    exec: tracer_common::Exec,
+}
+
+impl Assembler {
+    /// An assembler that applies `limits`, shows `env`, and says for the fields in `unavailable`
+    /// why they are missing.
+    pub fn new(limits: Limits, env: EnvWanted, unavailable: Unavailable) -> Self {
+        Self {
+            limits,
+            env,
+            unavailable,
+            ..Self::default()
+        }
+    }
+
+    /// How many events' chunks were given up, because the event did not come: it found no room
+    /// in the ring, and is counted as lost there.
+    pub fn orphans(&self) -> u64 {
+        self.chunks.orphans()
+    }
+
+    /// Takes one record from the ring: `None` for a chunk, an event for an exec.
+    ///
+    /// # Errors
+    /// If the record breaks the wire contract. Later records are not affected.
+    pub fn push<'a>(&'a mut self, record: &'a [u8]) -> Result<Option<ExecEvent<'a>>, DecodeError> {
+        let (header, record) = wire::header(record)?;
+        let key = Key {
+            tid: header.tid,
+            boot_ns: header.boot_ns,
+        };
+        match Kind::from_u16(header.kind) {
+            Some(Kind::Chunk) => {
+                let (chunk, stream, payload) = chunk::decode(record)?;
+                match self.chunks.push(key, stream, chunk.offset, payload) {
+                    Some(()) => Ok(None),
+                    None => Err(DecodeError::Order {
+                        offset: chunk.offset,
+                        cpu: header.cpu,
+                        tid: header.tid,
+                    }),
+                }
+            }
+            Some(Kind::Exec) => self.exec(key, record).map(Some),
+            None => Err(DecodeError::Kind {
+                kind: header.kind,
+                cpu: header.cpu,
+                tid: header.tid,
+            }),
+        }
+    }
+
+    fn exec<'a>(&'a mut self, key: Key, record: &'a [u8]) -> Result<ExecEvent<'a>, DecodeError> {
+        let last = std::mem::take(&mut self.joined);
+        if !last.argv.bytes.is_empty() || !last.env.bytes.is_empty() {
+            self.chunks.recycle(last);
+        }
+        self.joined = self.chunks.take(key).unwrap_or_default();
+        let (exec, hook, parts) = exec::decode(record)?;
+        self.exec = exec;
+        let exec = &self.exec;
+        self.paths.join(exec, &parts);
+
+        let stretch = |stream, total| DecodeError::Stretch {
+            stream,
+            total,
+            cpu: exec.header.cpu,
+            tid: exec.header.tid,
+        };
+        let extents = &mut self.argv.extents;
+        let total = exec.argv_bytes;
+        let bytes = join(&mut self.joined.argv, parts.argv, total.into(), extents)
+            .ok_or_else(|| stretch("arguments", total))?;
+        let listed = exec.unreadable.len().min(exec.unreadable_count as usize);
+        let counted = (exec.missing | self.unavailable.mask()) & field::ARGC == 0;
+        let source = Source {
+            bytes,
+            total: total.into(),
+            argc: counted.then_some(exec.argc),
+            hole: match exec.cut & cut::ARGV_MIDDLE != 0 && exec.chunks_lost == 0 {
+                true => GapReason::MaxBytes,
+                false => GapReason::Lost,
+            },
+            end_cut: exec.cut & cut::ARGV_END != 0,
+            unread: Unread {
+                count: exec.unreadable_count,
+                indices: &exec.unreadable[..listed],
+            },
+        };
+        let argv = self.argv.split(&source, self.limits);
+
+        let env = match self.env {
+            EnvWanted::None => None,
+            _ => {
+                let extents = &mut self.environ.extents;
+                let total = exec.env_bytes;
+                let bytes = join(&mut self.joined.env, parts.env, total.into(), extents)
+                    .ok_or_else(|| stretch("environment", total))?;
+                Some(environment(&self.env, &mut self.environ, bytes, exec))
+            }
+        };
+        let raw = Raw { exec, hook, parts };
+        let streams = Streams { argv, env };
+        Ok(exec::event(raw, &self.paths, streams, &self.unavailable))
+    }
+}
+
+fn environment<'a>(
+    wanted: &EnvWanted,
+    scratch: &'a mut Scratch,
+    bytes: &'a [u8],
+    exec: &tracer_common::Exec,
+) -> Args<'a> {
+    let source = Source {
+        bytes,
+        total: exec.env_bytes.into(),
+        argc: None,
+        hole: GapReason::Lost,
+        end_cut: exec.cut & cut::ENV_END != 0,
+        unread: Unread::default(),
+    };
+    scratch.split(&source, Limits::default());
+    scratch.retain(bytes, |string, shape| wanted.wants(string, shape))
+}
+
+/// Joins a stream's chunks with its tail, which ends where the stream ends: the known bytes, and
+/// in `extents` where they lie. `None` if they do not fit into the stream.
+fn join<'a>(
+    chunks: &'a mut Stretches,
+    tail: &'a [u8],
+    total: u64,
+    extents: &mut Vec<Extent>,
+) -> Option<&'a [u8]> {
+    extents.clear();
+    let start = total.checked_sub(tail.len() as u64)?;
+    if chunks.bytes.is_empty() {
+        extents.extend((!tail.is_empty()).then_some(Extent {
+            from: start,
+            start: 0,
+            len: tail.len(),
+        }));
+        return Some(tail);
+    }
+    if tail.is_empty() {
+        (chunks.end() <= total).then_some(())?;
+    } else {
+        chunks.push(start, tail)?;
+    }
+    let mut at = 0;
+    for (from, len) in &chunks.extents {
+        extents.push(Extent {
+            from: *from,
+            start: at,
+            len: *len,
+        });
+        at += len;
+    }
+    Some(&chunks.bytes)
+}

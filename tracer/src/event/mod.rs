@@ -1,0 +1,36 @@
+//! Ring bytes to events: one decoder per record.
+//!
+//! ```text
+//! record bytes -> header -> { chunk: kept | exec: joined with its chunks } -> ExecEvent
+//! (cpu, seq), counters -> LossTracker -> Lost
+//! ```
+//!
+//! *Invariant:* pure (no I/O, no clock), and total: any bytes yield an event or a [`DecodeError`],
+//! never a panic, and memory is bounded whatever arrives. Proven by `tests/decoder.rs` and the
+//! fuzz target `fuzz/fuzz_targets/decode.rs`.
+//!
+//! *Must not know:* how records are produced, how events are rendered, who asked for them.
+
+mod argv;
+mod assemble;
+mod chunk;
+mod errno;
+mod error;
+mod exec;
+mod loss;
+mod path;
+mod pending;
+mod run;
+pub mod simulate;
+mod value;
+mod wire;
+
+pub use argv::{Arg, ArgShape, Args, Gap, GapReason, Limits};
+pub use assemble::{Assembler, EnvWanted};
+pub use errno::errno_name;
+pub use error::DecodeError;
+pub use exec::{ExecEvent, ProcessId};
+pub use loss::{LossTracker, Lost, LostReason};
+pub use pending::{MAX_PENDING_BYTES, MAX_PENDING_EVENTS};
+pub use run::{Cgroup, End, EndReason, Filters, Start, WallClock};
+pub use value::{Cut, Missing, Unavailable, Value};

@@ -1,0 +1,149 @@
+//! Degraded data as values: whole, partial with the cause, missing with the reason.
+
+use std::fmt;
+
+/// A field of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a, T> {
+    Known(T),
+    /// Not whole: what there is, and what the rest was lost to.
+    Partial(T, Cut),
+    Missing(Missing<'a>),
+}
+
+impl<T: Copy> Value<'_, T> {
+    /// What there is of the value.
+    pub fn shown(&self) -> Option<T> {
+        match self {
+            Self::Known(value) | Self::Partial(value, _) => Some(*value),
+            Self::Missing(_) => None,
+        }
+    }
+}
+
+impl<'a, T> Value<'a, T> {
+    /// Why there is none, if there is none.
+    pub fn missing(&self) -> Option<Missing<'a>> {
+        match self {
+            Self::Missing(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+
+    /// Why it is not whole, if it is partial.
+    pub fn cut(&self) -> Option<Cut> {
+        match self {
+            Self::Partial(_, cut) => Some(*cut),
+            _ => None,
+        }
+    }
+}
+
+/// Why a value is partial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The beginning of a path is missing: it has more components or bytes than the kernel side
+    /// copies. What is left does not start with a slash.
+    PathStart,
+    /// A number that is only a lower bound, since the arguments were not read to their end.
+    AtLeast,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PathStart => "the path is too long: its beginning is missing",
+            Self::AtLeast => "a lower bound: the arguments were not read to their end",
+        })
+    }
+}
+
+/// Why a value is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing<'a> {
+    /// The kernel has it, but reading it failed at the event.
+    Unread,
+    /// Some of the elements could not be read.
+    UnreadElements(u32),
+    /// It was never set.
+    NotSet,
+    /// Part of what it is computed from was lost.
+    Lost,
+    /// This host cannot give it: the plan's reason.
+    Unavailable(&'a str),
+}
+
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread => f.write_str("could not be read at the event"),
+            Self::UnreadElements(1) => f.write_str("1 element could not be read at the event"),
+            Self::UnreadElements(n) => write!(f, "{n} elements could not be read at the event"),
+            Self::NotSet => f.write_str("not set"),
+            Self::Lost => f.write_str("cannot be told: part of the arguments was lost"),
+            Self::Unavailable(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// The fields that this host can never give, each with the reason: what the plan knows before the
+/// first event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unavailable {
+    mask: u64,
+    reasons: Vec<(u64, String)>,
+}
+
+impl Unavailable {
+    /// Adds a field ([`tracer_common::field`]; several bits for several fields) and its reason.
+    pub fn add(&mut self, field: u64, reason: impl Into<String>) {
+        self.mask |= field;
+        self.reasons.push((field, reason.into()));
+    }
+
+    /// The fields, as bits of [`tracer_common::field`].
+    pub fn mask(&self) -> u64 {
+        self.mask
+    }
+
+    /// The reason for one field, if it is unavailable.
+    pub fn reason(&self, field: u64) -> Option<&str> {
+        let (_, reason) = self.reasons.iter().find(|(bits, _)| bits & field != 0)?;
+        Some(reason)
+    }
+
+    /// Every (JSON field, reason).
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        NAMES.iter().flat_map(|(bit, names)| {
+            let reason = self.reason(*bit);
+            names.iter().filter_map(move |name| Some((*name, reason?)))
+        })
+    }
+}
+
+/// The JSON fields that a bit of [`tracer_common::field`] stands for.
+const NAMES: [(u64, &[&str]); 20] = {
+    use tracer_common::field::*;
+    [
+        (START, &["id"]),
+        (PPID, &["ppid"]),
+        (PARENT_START, &["parent_id"]),
+        (PARENT_COMM, &["parent_comm"]),
+        (CGROUP, &["cgroup_id"]),
+        (EUID, &["euid", "egid"]),
+        (LOGIN_UID, &["login_uid"]),
+        (SESSION_ID, &["session_id"]),
+        (PID_NS, &["pid_ns"]),
+        (MNT_NS, &["mnt_ns"]),
+        (NS_PID, &["ns_pid"]),
+        (FILENAME, &["filename"]),
+        (INTERPRETER, &["interpreter"]),
+        (EXE, &["exe"]),
+        (CWD, &["cwd"]),
+        (ARGV, &["argv"]),
+        (ENV, &["env"]),
+        (ARGC, &["argc"]),
+        (SET_ID, &["set_uid", "set_gid", "privilege"]),
+        (DIRFD, &["dirfd"]),
+    ]
+};

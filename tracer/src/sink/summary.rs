@@ -1,0 +1,65 @@
+//! What a run came to, in a few lines for people.
+
+use std::fmt::Write;
+
+use crate::event::End;
+
+/// The summary of a run: `12 execs (3 failed, 0 lost) in 4.2 s: the command ...`.
+pub fn summary(end: &End) -> String {
+    let mut text = String::new();
+    let noun = if end.events == 1 { "exec" } else { "execs" };
+    let seconds = end.duration_ns as f64 / 1e9;
+    // Writing into a string does not fail.
+    let _ = write!(
+        text,
+        "{} {noun} ({} failed, {} lost) in {seconds:.1} s",
+        end.events, end.failed, end.lost,
+    );
+    let hooks: Vec<_> = end
+        .by_hook
+        .iter()
+        .map(|(hook, events)| format!("{events} by {}", hook.name()))
+        .collect();
+    if !hooks.is_empty() {
+        let _ = write!(text, "; {}", hooks.join(", "));
+    }
+    let _ = writeln!(text, "; {}", end.reason.describe());
+    if end.lost > 0 {
+        let _ = writeln!(
+            text,
+            "lost execs found no room: a larger --buffer loses less"
+        );
+    }
+    if end.undelivered > 0 {
+        let _ = writeln!(text, "{} more could not be written", end.undelivered);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EndReason;
+    use expect_test::expect;
+    use tracer_common::Hook;
+
+    #[test]
+    fn a_run_is_summed_up() {
+        let end = End {
+            boot_ns: 0,
+            events: 12,
+            failed: 3,
+            lost: 4,
+            by_hook: vec![(Hook::Fentry, 12)],
+            duration_ns: 4_210_000_000,
+            reason: EndReason::ClosedOutput,
+            undelivered: 2,
+        };
+        expect![[r#"
+            12 execs (3 failed, 4 lost) in 4.2 s; 12 by fentry; the output was closed
+            lost execs found no room: a larger --buffer loses less
+            2 more could not be written
+        "#]]
+        .assert_eq(&summary(&end));
+    }
+}
