@@ -22,6 +22,7 @@ const TARGET: &str = "bpfel-unknown-none";
 const CPU: &str = "v3";
 
 #[derive(clap::Args, Clone)]
+#[group(id = "build")]
 pub(crate) struct Args {
     /// Optimise the user side (the kernel side always is)
     #[arg(long)]

@@ -14,8 +14,11 @@ use crate::{build, paths, step};
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
+/// A check's name, and what runs it.
+type Check = (&'static str, fn() -> Result<()>);
+
 pub(crate) fn main(_: &Args) -> Result<ExitCode> {
-    let checks: [(&str, fn() -> Result<()>); 4] =
+    let checks: [Check; 4] =
         [("fmt", fmt), ("clippy", clippy), ("clippy of the kernel side", clippy_kernel_side), ("deny", deny)];
     let mut failed = Vec::new();
     for (name, run) in checks {

@@ -7,7 +7,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod build;
 mod cargo;
@@ -20,6 +20,7 @@ mod setup;
 mod step;
 mod summary;
 mod test;
+mod tidy;
 mod vm;
 
 #[derive(Parser)]
@@ -45,6 +46,8 @@ enum Verb {
     Test(test::Args),
     /// Check form, clippy's lints, and the dependencies' licences and sources
     Lint(lint::Args),
+    /// Check the architecture's invariants, and that the documents name what exists
+    Tidy(tidy::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,9 +59,20 @@ fn main() -> ExitCode {
         Verb::Vm(args) => vm::main(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Lint(args) => lint::main(&args),
+        Verb::Tidy(args) => tidy::main(&args, &Cli::command()),
     };
     result.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

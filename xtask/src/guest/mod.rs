@@ -23,7 +23,7 @@ use qemu::{Folder, Machine, Port, Received, Running};
 mod accel;
 mod cpio;
 mod initramfs;
-#[cfg_attr(not(test), expect(dead_code, reason = "init's half of the contract"))]
+#[expect(dead_code, reason = "init's half of the contract")]
 mod job;
 mod qemu;
 
