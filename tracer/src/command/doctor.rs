@@ -121,3 +121,23 @@ fn json(facts: &HostFacts, verdicts: &[Verdict]) -> String {
     });
     format!("{doctor}\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_valid_under_the_schema() {
+        let facts = HostFacts::read().expect("this host has /proc");
+        let verdicts = [
+            Verdict { hook: Hook::Fentry, obstacle: Some("no".into()) },
+            Verdict { hook: Hook::Tracepoint, obstacle: None },
+        ];
+        let schema = include_str!("../../../docs/schema/v1.json");
+        let schema = serde_json::from_str(schema).expect("the schema is JSON");
+        let answer = serde_json::from_str(&json(&facts, &verdicts)).expect("the answer is JSON");
+        jsonschema::validate(&schema, &answer).expect("the answer is valid");
+        assert_eq!(answer["auto"], "tracepoint");
+        assert!(text(&facts, &verdicts).contains("hook tracepoint            works; --hook auto takes it"));
+    }
+}

@@ -49,6 +49,7 @@ pub struct ExecEvent<'a> {
     pub filename: Value<'a, &'a [u8]>,
     /// The directory that `filename` is relative to, when the call was an execveat with one.
     pub dirfd: Value<'a, Option<i32>>,
+    /// What the process executes now; a failed exec has none.
     pub exe: Value<'a, &'a [u8]>,
     pub exe_deleted: bool,
     /// `None`: the executable is no script.
@@ -253,7 +254,10 @@ pub(super) fn event<'a>(
         comm: name(&exec.comm),
         filename: gone.unless(field::FILENAME, filename),
         dirfd: gone.unless(field::DIRFD, dirfd),
-        exe: path(field::EXE, cut::EXE, &paths.exe),
+        exe: match exec.retval {
+            0.. => path(field::EXE, cut::EXE, &paths.exe),
+            _ => Value::Missing(Missing::Failed),
+        },
         exe_deleted: flag(flag::EXE_DELETED),
         interpreter: gone.unless(field::INTERPRETER, script.then_some(parts.interp)),
         argv: gone.unless(field::ARGV, streams.argv),

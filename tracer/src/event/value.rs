@@ -67,6 +67,8 @@ pub enum Missing<'a> {
     UnreadElements(u32),
     /// It was never set.
     NotSet,
+    /// The exec failed, so that there is none.
+    Failed,
     /// Part of what it is computed from was lost.
     Lost,
     /// This host cannot give it: the plan's reason.
@@ -80,6 +82,7 @@ impl fmt::Display for Missing<'_> {
             Self::UnreadElements(1) => f.write_str("1 element could not be read at the event"),
             Self::UnreadElements(n) => write!(f, "{n} elements could not be read at the event"),
             Self::NotSet => f.write_str("not set"),
+            Self::Failed => f.write_str("the exec failed"),
             Self::Lost => f.write_str("cannot be told: part of the arguments was lost"),
             Self::Unavailable(reason) => f.write_str(reason),
         }

@@ -9,7 +9,7 @@ mod offsets;
 
 use std::fmt;
 
-use tracer_common::{Hook, Knobs, Offsets, filter};
+use tracer_common::{Hook, Knobs, Offsets, field, filter};
 
 pub use family::{Need, Part, Target, scratch_blocks};
 pub use offsets::is_member;
@@ -126,10 +126,13 @@ pub fn exec(wishes: &Wishes, facts: &HostFacts) -> Result<Plan, CannotPlan> {
     if !lacking.is_empty() {
         return Err(CannotPlan::Privilege(lacking));
     }
-    let (offsets, unavailable) = match &facts.btf {
+    let (offsets, mut unavailable) = match &facts.btf {
         Ok(btf) => offsets::resolve(btf, &wishes.hidden_members),
         Err(reason) => (Offsets::absent(), offsets::nothing_known(reason)),
     };
+    if !facts.cgroups {
+        unavailable.add(field::CGROUP, "this kernel has no control groups");
+    }
     let following = [offsets.task_pid, offsets.task_tgid, offsets.task_signal, offsets.signal_live];
     if wishes.tree && following.contains(&tracer_common::ABSENT) {
         return Err(CannotPlan::NoTree(match &facts.btf {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 mod tests;
 
-/// A line of `tracer exec --format json`.
+/// A line of `tracer exec --format json`, or what `tracer doctor --format json` prints.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Line {
@@ -19,6 +19,7 @@ pub(super) enum Line {
     Exec(Box<Exec>),
     Lost(Lost),
     End(End),
+    Doctor(Doctor),
 }
 
 /// The start of a run: the first line.
@@ -124,7 +125,7 @@ pub(super) struct Exec {
     pub(super) filename_raw: Option<String>,
     /// The descriptor that `filename` is relative to; null when none was given.
     pub(super) dirfd: Option<i32>,
-    /// Path of the process' executable.
+    /// Path of what the process executes now, in its mount namespace; null when the exec failed.
     pub(super) exe: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -282,6 +283,41 @@ pub(super) struct End {
     /// Execs shown, by the hook family that saw them.
     pub(super) by_hook: BTreeMap<String, u64>,
     pub(super) duration_ns: u64,
+}
+
+/// What a host offers.
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Doctor {
+    #[schemars(schema_with = "version")]
+    pub(super) schema: u64,
+    /// Version of tracer.
+    pub(super) version: String,
+    /// Release of the kernel.
+    pub(super) kernel: String,
+    /// Whether the kernel shows its type information, and why not.
+    pub(super) btf: bool,
+    pub(super) btf_reason: Option<String>,
+    /// Where tracefs is mounted.
+    pub(super) tracefs: Option<String>,
+    pub(super) cgroups: bool,
+    /// Whether this process has them, by their names in capabilities(7).
+    pub(super) capabilities: BTreeMap<String, bool>,
+    /// `none`, `integrity`, `confidentiality` or `unknown`.
+    pub(super) lockdown: String,
+    /// Settings of the kernel's; null when they cannot be read.
+    pub(super) perf_event_paranoid: Option<i32>,
+    pub(super) unprivileged_bpf_disabled: Option<i32>,
+    /// The hook families, each tried.
+    pub(super) hooks: BTreeMap<String, HookVerdict>,
+    /// The one that `--hook auto` takes.
+    pub(super) auto: Option<Hook>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct HookVerdict {
+    pub(super) usable: bool,
+    /// Why it is not.
+    pub(super) reason: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

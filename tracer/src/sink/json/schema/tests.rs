@@ -317,6 +317,7 @@ fn an_absent_value_has_its_reason() {
     let expected = [
         ("argv", "1 element could not be read at the event"),
         ("cwd", "could not be read at the event"),
+        ("exe", "the exec failed"),
         ("login_uid", "not set"),
     ];
     assert_eq!(
