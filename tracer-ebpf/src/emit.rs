@@ -54,12 +54,8 @@ pub(crate) unsafe fn event(scratch: *mut Scratch) {
             return;
         }
         (*record).header.size = size;
-        let err = bpf_ringbuf_output(
-            (&raw const EVENTS).cast_mut().cast(),
-            record.cast(),
-            u64::from(size),
-            0,
-        );
+        let err =
+            bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), record.cast(), u64::from(size), 0);
         if err != 0 {
             count(&raw mut (*stats).dropped);
         }

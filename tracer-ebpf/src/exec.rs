@@ -1,8 +1,8 @@
 //! Builds the record of an exec, whichever hook saw it.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task,
-    bpf_get_current_uid_gid, bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, generated,
+    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_uid_gid,
+    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, generated,
 };
 use tracer_common::{Exec, Header, Hook, Kind, Stream, cut, field, flag};
 
@@ -224,11 +224,9 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
         let e = record(scratch);
         let filename = follow(bprm, offset!(bprm_filename));
         let interp = follow(bprm, offset!(bprm_interp));
-        (*e).filename_len =
-            append_str(scratch, Space::Kernel, PATH_MAX, filename, field::FILENAME);
+        (*e).filename_len = append_str(scratch, Space::Kernel, PATH_MAX, filename, field::FILENAME);
         if interp != filename {
-            (*e).interp_len =
-                append_str(scratch, Space::Kernel, BINPRM_BUF_SIZE, interp, field::INTERPRETER);
+            (*e).interp_len = append_str(scratch, Space::Kernel, BINPRM_BUF_SIZE, interp, field::INTERPRETER);
         }
         if follow(bprm, offset!(bprm_fdpath)) != 0 {
             (*e).flags |= flag::EXECVEAT;

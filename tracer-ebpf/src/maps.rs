@@ -76,8 +76,7 @@ pub(crate) static PIDS: HashMap<u32, u32> = HashMap::with_max_entries(1024, BPF_
 pub(crate) static UIDS: HashMap<u32, u32> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
 #[map]
-pub(crate) static COMMS: HashMap<[u8; 16], u32> =
-    HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+pub(crate) static COMMS: HashMap<[u8; 16], u32> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
 /// Threads other than the leader that are in the middle of an exec: process id to thread id.
 #[map]

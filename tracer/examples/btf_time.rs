@@ -46,12 +46,7 @@ fn main() -> anyhow::Result<()> {
             }
         }
         if let Some(func) = func.and_then(|id| btf.func_by_id(id)) {
-            println!(
-                "  {} {}({} parameters)",
-                func.id,
-                func.name,
-                func.proto.param_count()
-            );
+            println!("  {} {}({} parameters)", func.id, func.name, func.proto.param_count());
         }
     }
     Ok(())

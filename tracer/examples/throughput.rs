@@ -11,20 +11,13 @@ use tracer::sink::{Look, Sink, Table};
 const EVENTS: u32 = 1_000_000;
 
 fn main() -> anyhow::Result<()> {
-    let clock = WallClock {
-        offset_ns: 1_700_000_000_000_000_000,
-    };
-    let look = Look {
-        columns: Some(120),
-        ..Look::default()
-    };
+    let clock = WallClock { offset_ns: 1_700_000_000_000_000_000 };
+    let look = Look { columns: Some(120), ..Look::default() };
     let table = Table::new(clock, look, Default::default());
     let record = SimulatedExec::example().records().concat();
-    for (name, mut sink) in [
-        ("decode", None),
-        ("json", Some(Sink::Json(clock))),
-        ("table", Some(Sink::Table(Box::new(table)))),
-    ] {
+    for (name, mut sink) in
+        [("decode", None), ("json", Some(Sink::Json(clock))), ("table", Some(Sink::Table(Box::new(table))))]
+    {
         let mut assembler = Assembler::default();
         let mut out = Vec::new();
         let (mut best, mut bytes) = (f64::MAX, 0);

@@ -37,11 +37,7 @@ impl World for Host {
     fn cgroup(&self, spec: &OsStr) -> Result<Cgroup, CgroupError> {
         let mount = PathBuf::from("/sys/fs/cgroup");
         match spec.to_str() {
-            Some("system.slice") => Ok(Cgroup {
-                path: mount.join("system.slice"),
-                id: 42,
-                level: 1,
-            }),
+            Some("system.slice") => Ok(Cgroup { path: mount.join("system.slice"), id: 42, level: 1 }),
             _ => Err(CgroupError::NoDirectory(mount)),
         }
     }
@@ -100,10 +96,7 @@ fn words_are_taken_at_their_meaning() {
     assert_eq!(config.filters.pids, [1, 2, 3]);
     assert_eq!(config.filters.uids, [33, 5]);
     assert_eq!(config.filters.cgroup.unwrap().id, 42);
-    assert_eq!(
-        config.env,
-        EnvWanted::Named(vec![b"A".to_vec(), b"B".to_vec()])
-    );
+    assert_eq!(config.env, EnvWanted::Named(vec![b"A".to_vec(), b"B".to_vec()]));
     assert_eq!((config.buffer_bytes, config.verbosity), (65536, 2));
     assert_eq!(config.output, cli::Output::File("x".into()));
     assert_eq!(config.notes, Vec::<String>::new());
@@ -120,18 +113,9 @@ fn the_table_is_for_terminals() {
     };
     assert_eq!(form(&[], Stdout::Terminal), (Format::Table, Colour::Ansi));
     assert_eq!(form(&[], Stdout::Other), (Format::Json, Colour::None));
-    assert_eq!(
-        form(&["-o", "x"], Stdout::Terminal),
-        (Format::Json, Colour::None)
-    );
-    assert_eq!(
-        form(&["-o", "-"], Stdout::Terminal),
-        (Format::Table, Colour::Ansi)
-    );
-    assert_eq!(
-        form(&["--color", "never"], Stdout::Terminal),
-        (Format::Table, Colour::None)
-    );
+    assert_eq!(form(&["-o", "x"], Stdout::Terminal), (Format::Json, Colour::None));
+    assert_eq!(form(&["-o", "-"], Stdout::Terminal), (Format::Table, Colour::Ansi));
+    assert_eq!(form(&["--color", "never"], Stdout::Terminal), (Format::Table, Colour::None));
     assert_eq!(
         form(&["--color", "always", "--format", "table"], Stdout::Other),
         (Format::Table, Colour::Ansi)
@@ -159,10 +143,7 @@ fn what_is_adjusted_is_said() {
         &["--pid", "1,4000"],
         expect!["--pid 4000: there is no such process now; it is traced if one gets that id"],
     );
-    notes(
-        &["--env", "*"],
-        expect!["the table does not show the environment: add --format json"],
-    );
+    notes(&["--env", "*"], expect!["the table does not show the environment: add --format json"]);
     assert_eq!(taken(&["--buffer", "100K"]).buffer_bytes, 128 << 10);
     assert_eq!(taken(&["--buffer", "1GiB"]).buffer_bytes, 1 << 30);
 }
@@ -455,9 +436,7 @@ fn mistakes_of_the_command_are_told() {
         For more information, try '--help'.
     "#]],
     );
-    let args = cli::ManArgs {
-        command: Some("exce".into()),
-    };
+    let args = cli::ManArgs { command: Some("exce".into()) };
     let error = cli::man(&args, &mut Vec::new()).unwrap_err();
     expect![[r#"
         error: tracer has no command 'exce'
@@ -480,9 +459,7 @@ fn help_is_as_committed() {
 #[test]
 fn completions_and_pages_are_generated() {
     let mut page = Vec::new();
-    let args = cli::ManArgs {
-        command: Some("exec".into()),
-    };
+    let args = cli::ManArgs { command: Some("exec".into()) };
     cli::man(&args, &mut page).unwrap();
     let page = String::from_utf8(page).unwrap();
     assert!(page.contains(".TH tracer-exec 1"), "{page}");
@@ -493,9 +470,6 @@ fn completions_and_pages_are_generated() {
         };
         let mut script = Vec::new();
         cli::completions(&args, &mut script);
-        assert!(
-            String::from_utf8(script).unwrap().contains("max-bytes"),
-            "{shell}"
-        );
+        assert!(String::from_utf8(script).unwrap().contains("max-bytes"), "{shell}");
     }
 }

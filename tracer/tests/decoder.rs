@@ -8,8 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tracer::event::simulate::{SimulatedExec, records_from};
 use tracer::event::{
-    ArgShape, Args, Assembler, Cut, EnvWanted, ExecEvent, GapReason, Limits, Missing, ProcessId,
-    Unavailable, Value, WallClock,
+    ArgShape, Args, Assembler, Cut, EnvWanted, ExecEvent, GapReason, Limits, Missing, ProcessId, Unavailable,
+    Value, WallClock,
 };
 use tracer::sink::Sink;
 use tracer_common::{cut, field, flag};
@@ -29,10 +29,7 @@ fn check_default(exec: &SimulatedExec, then: impl FnOnce(&ExecEvent<'_>)) {
 }
 
 fn limits(max_args: u32, max_bytes: u32) -> Limits {
-    Limits {
-        max_args: NonZeroU32::new(max_args),
-        max_bytes: NonZeroU32::new(max_bytes),
-    }
+    Limits { max_args: NonZeroU32::new(max_args), max_bytes: NonZeroU32::new(max_bytes) }
 }
 
 fn whole(args: &Args<'_>) -> Vec<Vec<u8>> {
@@ -68,10 +65,7 @@ fn an_exec_is_decoded() {
         assert_eq!(event.dirfd, Value::Known(None));
         assert_eq!(event.interpreter, Value::Known(None));
         assert_eq!(event.argc, Value::Known(3));
-        let id = ProcessId {
-            pid: 4242,
-            start_ns: 81_234_000_000,
-        };
+        let id = ProcessId { pid: 4242, start_ns: 81_234_000_000 };
         assert_eq!(event.id, Value::Known(id));
         assert!(event.env.is_none() && !event.failed());
         event.each_missing(|name, _| panic!("{name} is missing"));
@@ -88,28 +82,12 @@ fn absent_fields_say_why() {
     exec.exec.login_uid = u32::MAX;
     exec.exec.cut = cut::EXE;
     check(&exec, &mut assembler, |event| {
-        assert_eq!(
-            event.session_id.missing(),
-            Some(Missing::Unavailable("no audit"))
-        );
+        assert_eq!(event.session_id.missing(), Some(Missing::Unavailable("no audit")));
         assert_eq!(event.login_uid.missing(), Some(Missing::NotSet));
-        assert_eq!(
-            event.exe,
-            Value::Partial(&b"usr/bin/true"[..], Cut::PathStart)
-        );
+        assert_eq!(event.exe, Value::Partial(&b"usr/bin/true"[..], Cut::PathStart));
         let mut names = Vec::new();
         event.each_missing(|name, _| names.push(name));
-        assert_eq!(
-            names,
-            [
-                "login_uid",
-                "session_id",
-                "cwd",
-                "set_uid",
-                "set_gid",
-                "privilege"
-            ]
-        );
+        assert_eq!(names, ["login_uid", "session_id", "cwd", "set_uid", "set_gid", "privilege"]);
     });
 }
 
@@ -138,13 +116,7 @@ fn unreadable_arguments_are_no_empty_strings() {
     exec.exec.unreadable_count = 1;
     exec.exec.unreadable[0] = 2;
     check_default(&exec, |event| {
-        let shapes: Vec<_> = event
-            .argv
-            .shown()
-            .unwrap()
-            .iter()
-            .map(|arg| arg.shape)
-            .collect();
+        let shapes: Vec<_> = event.argv.shown().unwrap().iter().map(|arg| arg.shape).collect();
         use ArgShape::{Unread, Whole};
         assert_eq!(shapes, [Whole, Whole, Unread, Whole]);
         assert_eq!(event.argv_unread, 1);
@@ -154,12 +126,7 @@ fn unreadable_arguments_are_no_empty_strings() {
     exec.exec.unreadable_count = 10;
     exec.exec.unreadable = [1, 2, 3, 4, 5, 6, 7, 8];
     check_default(&exec, |event| {
-        let unread = event
-            .argv
-            .shown()
-            .unwrap()
-            .iter()
-            .map(|arg| arg.shape == ArgShape::Unread);
+        let unread = event.argv.shown().unwrap().iter().map(|arg| arg.shape == ArgShape::Unread);
         assert_eq!(unread.filter(|unread| *unread).count(), 11);
     });
 }
@@ -185,10 +152,7 @@ fn an_argument_cut_in_its_middle_is_two_pieces() {
     let mut assembler = Assembler::new(limits(0, 100), EnvWanted::None, Unavailable::default());
     check(&exec, &mut assembler, |event| {
         let args = event.argv.shown().unwrap();
-        let shapes: Vec<_> = args
-            .iter()
-            .map(|arg| (arg.shape, arg.bytes.len()))
-            .collect();
+        let shapes: Vec<_> = args.iter().map(|arg| (arg.shape, arg.bytes.len())).collect();
         use ArgShape::{Head, Tail, Whole};
         assert_eq!(shapes, [(Whole, 2), (Whole, 2), (Head, 44), (Tail, 49)]);
         let gap = args.gaps()[0];

@@ -163,19 +163,12 @@ fn an_overtaken_event_is_no_loss() {
 fn a_loss_without_a_later_event_is_told_once() {
     let mut tracker = LossTracker::new(1, 0);
     assert_eq!(tracker.event(0, 1, 10, || 0), None);
-    let stats = CpuStats {
-        seq: 4,
-        dropped: 3,
-        ..CpuStats::default()
-    };
+    let stats = CpuStats { seq: 4, dropped: 3, ..CpuStats::default() };
     let mut told = Vec::new();
     tracker.poll(0, &stats, 100, |lost| told.push(lost));
     tracker.poll(0, &stats, 200, |lost| told.push(lost));
     assert_eq!(told.len(), 1);
-    assert_eq!(
-        (told[0].count, told[0].from_ns, told[0].to_ns),
-        (3, 10, 100)
-    );
+    assert_eq!((told[0].count, told[0].from_ns, told[0].to_ns), (3, 10, 100));
     // The gap that the next event shows is known already.
     assert_eq!(tracker.event(0, 5, 300, || 3), None);
 }

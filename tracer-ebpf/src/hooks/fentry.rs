@@ -22,6 +22,7 @@ use crate::{
 /// See [`tracepoint`] for the arguments.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn btf_exec(ctx: BtfTracePointContext) -> i32 {
+    log!(&ctx, "sched_process_exec: caller {}", ctx.arg::<u64>(1));
     exec::succeeded(Hook::Fentry, ctx.arg::<u64>(1) as u32, ctx.arg(2));
     0
 }
@@ -52,6 +53,7 @@ fn argument(ctx: &FExitContext, number: u32) -> Option<u64> {
 #[inline(always)]
 fn returned(slot: Slot, ctx: &FExitContext) -> i32 {
     let ret: i64 = ctx.arg(1);
+    log!(ctx, "exec returned {}", ret);
     if syscall::is_error(ret)
         && let Some(regs) = argument(ctx, 0)
     {
@@ -98,13 +100,5 @@ fn fexit_kernel_execve(ctx: FExitContext) -> i32 {
 /// An exec that the kernel itself made: everything is in its own memory.
 #[inline(always)]
 pub(crate) fn kernel_call(filename: u64, argv: u64, envp: u64) -> Call {
-    Call {
-        space: Space::Kernel,
-        filename,
-        argv,
-        envp,
-        dirfd: -100,
-        flags: 0,
-        pointer_size: 8,
-    }
+    Call { space: Space::Kernel, filename, argv, envp, dirfd: -100, flags: 0, pointer_size: 8 }
 }

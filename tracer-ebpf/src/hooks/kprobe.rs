@@ -38,6 +38,7 @@ fn kprobe_begin(_ctx: ProbeContext) -> u32 {
 fn kprobe_exec(ctx: ProbeContext) -> u32 {
     let Some(bprm) = ctx.arg::<u64>(0) else { return 0 };
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    log!(&ctx, "finalize_exec: process {}", tgid);
     let mut caller = 0;
     if let Some(tid) = CALLERS.get_ptr(tgid) {
         // SAFETY: the map's value, just looked up.
@@ -70,6 +71,7 @@ fn count_return() {
 fn kprobe_return(ctx: RetProbeContext) -> u32 {
     count_return();
     let ret: i64 = ctx.ret();
+    log!(&ctx, "exec returned {}", ret);
     if syscall::is_error(ret) {
         syscall::failed(Slot::Execve, Hook::Kprobe, syscall::current_regs(), ret);
     }

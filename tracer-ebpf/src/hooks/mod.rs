@@ -3,6 +3,16 @@
 //! Each family is enough by itself: it sees successful execs once the new image is in place, and
 //! failed ones when the call returns. For the traced tree it sees processes begin and end.
 
+/// Logs through aya-log, when the feature `log` is on; otherwise nothing is compiled in.
+macro_rules! log {
+    ($ctx:expr, $($arg:tt)*) => {{
+        #[cfg(feature = "log")]
+        aya_log_ebpf::info!($ctx, $($arg)*);
+        #[cfg(not(feature = "log"))]
+        let _ = $ctx;
+    }};
+}
+
 mod fentry;
 mod kprobe;
 mod syscall;

@@ -18,6 +18,7 @@ use crate::{
 /// struct linux_binprm *bprm)`, 5.10 to 7.2. The new image is in place and has not run.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn tp_exec(ctx: RawTracePointContext) -> u32 {
+    log!(&ctx, "sched_process_exec: caller {}", ctx.arg::<u64>(1));
     exec::succeeded(Hook::Tracepoint, ctx.arg::<u64>(1) as u32, ctx.arg(2));
     0
 }

@@ -72,8 +72,7 @@ impl ExecConfig {
             uids: uids.collect::<Result<_, _>>()?,
             cgroup: match &args.cgroup {
                 Some(spec) => Some(world.cgroup(spec).map_err(|error| {
-                    UsageError::new(format!("--cgroup {}: {error}", spec.display()))
-                        .tip(error.way_out())
+                    UsageError::new(format!("--cgroup {}: {error}", spec.display())).tip(error.way_out())
                 })?),
                 None => None,
             },
@@ -112,10 +111,7 @@ impl ExecConfig {
             },
             filters,
             env,
-            limits: Limits {
-                max_args: args.max_args,
-                max_bytes: args.max_bytes,
-            },
+            limits: Limits { max_args: args.max_args, max_bytes: args.max_bytes },
             format,
             output,
             colour: if coloured { Colour::Ansi } else { Colour::None },
@@ -159,15 +155,12 @@ fn contradictions(args: &ExecArgs, command: bool) -> Result<(), UsageError> {
         ));
     }
     if args.propagate_status && !command {
-        return Err(UsageError::new(
-            "--propagate-status passes CMD's exit status on, but there is no CMD",
-        )
-        .tip("add '-- CMD', or leave it out"));
+        return Err(UsageError::new("--propagate-status passes CMD's exit status on, but there is no CMD")
+            .tip("add '-- CMD', or leave it out"));
     }
     if args.command.first().is_some_and(|name| name.is_empty()) {
         return Err(
-            UsageError::new("CMD is empty: there is no file without a name")
-                .tip("name a program after '--'"),
+            UsageError::new("CMD is empty: there is no file without a name").tip("name a program after '--'")
         );
     }
     Ok(())
@@ -205,10 +198,7 @@ fn buffer(asked: u64, page: u64, notes: &mut Vec<String>) -> Result<u32, UsageEr
 /// A size with the largest unit that shows it exactly.
 fn bytes(size: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units
-        .iter()
-        .find(|(shift, _)| size > 0 && size.trailing_zeros() >= *shift)
-    {
+    match units.iter().find(|(shift, _)| size > 0 && size.trailing_zeros() >= *shift) {
         Some((shift, unit)) => format!("{} {unit}", size >> shift),
         None if size == 1 => "1 byte".into(),
         None => format!("{size} bytes"),
@@ -217,20 +207,16 @@ fn bytes(size: u64) -> String {
 
 fn uid(user: &str, world: &dyn World) -> Result<u32, UsageError> {
     match (user.parse::<u32>(), world.uid_of(user)) {
-        (Ok(u32::MAX), _) => Err(UsageError::new(
-            "--uid 4294967295: the kernel's word for no user at all",
-        )
-        .tip("name a user, or give a number up to 4294967294")),
+        (Ok(u32::MAX), _) => Err(UsageError::new("--uid 4294967295: the kernel's word for no user at all")
+            .tip("name a user, or give a number up to 4294967294")),
         (Ok(uid), _) | (Err(_), Some(uid)) => Ok(uid),
-        (Err(_), None) => Err(UsageError::new(format!(
-            "--uid {user}: /etc/passwd has no user of that name"
-        ))
-        .tip(nearest(
-            user,
-            world.user_names(),
-            |near| format!("did you mean '{near}'? A number is taken as it is"),
-            || "give the user's number: 'id -u NAME' asks every source of users".into(),
-        ))),
+        (Err(_), None) => Err(UsageError::new(format!("--uid {user}: /etc/passwd has no user of that name"))
+            .tip(nearest(
+                user,
+                world.user_names(),
+                |near| format!("did you mean '{near}'? A number is taken as it is"),
+                || "give the user's number: 'id -u NAME' asks every source of users".into(),
+            ))),
     }
 }
 
@@ -244,25 +230,15 @@ fn env(names: &[String]) -> EnvWanted {
     }
 }
 
-fn processes(
-    filters: &Filters,
-    world: &dyn World,
-    notes: &mut Vec<String>,
-) -> Result<(), UsageError> {
+fn processes(filters: &Filters, world: &dyn World, notes: &mut Vec<String>) -> Result<(), UsageError> {
     if let Some(pid) = filters.tree.filter(|pid| !world.process_exists(*pid)) {
         return Err(UsageError::new(format!(
             "--tree {pid}: there is no such process, and nothing descends from it"
         ))
         .tip("'ps -e' lists the processes; '-- CMD' starts one and traces its tree"));
     }
-    for pid in filters
-        .pids
-        .iter()
-        .filter(|pid| !world.process_exists(**pid))
-    {
-        notes.push(format!(
-            "--pid {pid}: there is no such process now; it is traced if one gets that id"
-        ));
+    for pid in filters.pids.iter().filter(|pid| !world.process_exists(**pid)) {
+        notes.push(format!("--pid {pid}: there is no such process now; it is traced if one gets that id"));
     }
     Ok(())
 }

@@ -11,10 +11,7 @@ pub struct UsageError {
 
 impl UsageError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            tip: None,
-        }
+        Self { message: message.into(), tip: None }
     }
 
     /// Adds what to do instead.

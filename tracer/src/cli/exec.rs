@@ -26,12 +26,7 @@ pub struct ExecArgs {
     pub pid: Vec<u32>,
 
     /// Only processes of this user, by name or number (may be repeated)
-    #[arg(
-        long,
-        value_name = "USER",
-        value_delimiter = ',',
-        help_heading = "Filters"
-    )]
+    #[arg(long, value_name = "USER", value_delimiter = ',', help_heading = "Filters")]
     pub uid: Vec<String>,
 
     /// Only processes of this name, of at most 15 bytes (may be repeated)
@@ -77,13 +72,7 @@ pub struct ExecArgs {
     pub max_bytes: Option<NonZeroU32>,
 
     /// Colour the table
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "WHEN",
-        help_heading = "Output"
-    )]
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
     pub color: ColorArg,
 
     /// Size of the buffer between the kernel and tracer, such as 64K or 8M
@@ -111,7 +100,7 @@ pub struct ExecArgs {
     #[arg(long)]
     pub propagate_status: bool,
 
-    /// Say more about what tracer does (-vv: still more)
+    /// Say which hook is used and why, and what no event will have
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 

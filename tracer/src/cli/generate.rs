@@ -39,14 +39,12 @@ pub fn man(args: &ManArgs, out: &mut Vec<u8>) -> Result<(), UsageError> {
             Some(command) => command.clone(),
             None => {
                 let names = syntax.get_subcommands().map(clap::Command::get_name);
-                return Err(
-                    UsageError::new(format!("tracer has no command '{name}'")).tip(nearest(
-                        name,
-                        names,
-                        |near| format!("did you mean '{near}'?"),
-                        || "'tracer --help' lists the commands".into(),
-                    )),
-                );
+                return Err(UsageError::new(format!("tracer has no command '{name}'")).tip(nearest(
+                    name,
+                    names,
+                    |near| format!("did you mean '{near}'?"),
+                    || "'tracer --help' lists the commands".into(),
+                )));
             }
         },
     };

@@ -31,12 +31,7 @@ pub use world::{Live, Stdout, World};
 
 /// Shows what runs on this host: every process execution, complete, as it happens.
 #[derive(Debug, Parser)]
-#[command(
-    name = "tracer",
-    version,
-    max_term_width = 100,
-    disable_help_subcommand = true
-)]
+#[command(name = "tracer", version, max_term_width = 100, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Invocation,
@@ -65,9 +60,7 @@ pub enum Invocation {
 /// # Errors
 /// What clap makes of `--help` and `--version` (exit code 0), and of mistakes (exit code 2):
 /// print it, and exit with its `exit_code()`.
-pub fn parse(
-    words: impl IntoIterator<Item = impl Into<OsString>>,
-) -> Result<Invocation, clap::Error> {
+pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Invocation, clap::Error> {
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
     let traces = words.get(1).is_some_and(|command| command == "exec");
     match Cli::try_parse_from(words) {
@@ -84,10 +77,7 @@ fn with_dashes(mut error: clap::Error) -> clap::Error {
         && !word.starts_with('-')
     {
         let tip = format!("to trace a command, put it after '--': tracer exec -- {word}");
-        error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![tip.into()]),
-        );
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
 }

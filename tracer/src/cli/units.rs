@@ -17,9 +17,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         _ => return Err(FORM.into()),
     };
     let number: u64 = number.parse().map_err(|_| FORM.to_string())?;
-    number
-        .checked_mul(1 << shift)
-        .ok_or_else(|| "larger than any memory".into())
+    number.checked_mul(1 << shift).ok_or_else(|| "larger than any memory".into())
 }
 
 /// A time: `500ms`, `10s`, `1m30s`, `2h`, `1d`.
@@ -46,9 +44,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
             "d" => seconds(86_400),
             _ => return Err(FORM.into()),
         };
-        total = part
-            .and_then(|part| total.checked_add(part))
-            .ok_or_else(too_long)?;
+        total = part.and_then(|part| total.checked_add(part)).ok_or_else(too_long)?;
         rest = tail;
     }
     match total {
@@ -104,8 +100,9 @@ pub(super) fn env_name(text: &str) -> Result<String, String> {
 /// How many to show.
 pub(super) fn limit(text: &str) -> Result<NonZeroU32, String> {
     match text.parse::<u32>() {
-        Ok(number) => NonZeroU32::new(number)
-            .ok_or_else(|| "0 would show nothing: leave it out to show all".into()),
+        Ok(number) => {
+            NonZeroU32::new(number).ok_or_else(|| "0 would show nothing: leave it out to show all".into())
+        }
         Err(_) => Err("expected a number from 1 to 4294967295".into()),
     }
 }
@@ -136,42 +133,19 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in [
-            "",
-            "K",
-            "1.5M",
-            "-1",
-            "8X",
-            "1 G",
-            "99999999999999999999",
-            "99999999999G",
-        ] {
+        for text in ["", "K", "1.5M", "-1", "8X", "1 G", "99999999999999999999", "99999999999G"] {
             assert!(size(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn times_have_units() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("10s", 10_000),
-            ("1m30s", 90_000),
-            ("2h", 7_200_000),
-            ("1d", 86_400_000),
-        ] {
+        for (text, millis) in
+            [("500ms", 500), ("10s", 10_000), ("1m30s", 90_000), ("2h", 7_200_000), ("1d", 86_400_000)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in [
-            "",
-            "10",
-            "s",
-            "1.5s",
-            "0s",
-            "-1s",
-            "10x",
-            "9999999999999d",
-            "10s ",
-        ] {
+        for text in ["", "10", "s", "1.5s", "0s", "-1s", "10x", "9999999999999d", "10s "] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -42,9 +42,7 @@ pub struct Live {
 impl Live {
     /// This host, with the users of `/etc/passwd`.
     pub fn new() -> Self {
-        Self {
-            users: Users::of_this_host(),
-        }
+        Self { users: Users::of_this_host() }
     }
 }
 

@@ -72,9 +72,9 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
     let plan = plan::exec(&wishes(config), &facts).map_err(|e| Outcome::HostCannot(e.to_string()))?;
 
     let command = match (program, config.command()) {
-        (Some(program), Some(argv)) => Some(
-            Command::prepare(program, argv.to_vec()).map_err(|e| Outcome::Failed(e.to_string()))?,
-        ),
+        (Some(program), Some(argv)) => {
+            Some(Command::prepare(program, argv.to_vec()).map_err(|e| Outcome::Failed(e.to_string()))?)
+        }
         _ => None,
     };
     let mut roots: Vec<u32> = command.iter().map(Command::pid).collect();

@@ -61,10 +61,7 @@ fn cgroup_under(mount: &Mount, spec: &OsStr) -> Result<Cgroup, CgroupError> {
         return Err(CgroupError::Namespaced(at.clone()));
     }
     if let Some(id) = spec.to_str().and_then(|id| id.parse().ok()) {
-        let path = search(at, id).ok_or_else(|| CgroupError::NoId {
-            id,
-            mount: at.clone(),
-        })?;
+        let path = search(at, id).ok_or_else(|| CgroupError::NoId { id, mount: at.clone() })?;
         return found(mount, path);
     }
     let spec = Path::new(spec);
@@ -78,10 +75,9 @@ fn cgroup_under(mount: &Mount, spec: &OsStr) -> Result<Cgroup, CgroupError> {
     let relative = spec.strip_prefix("/").unwrap_or(spec);
     match at.join(relative).canonicalize() {
         Ok(path) if path.starts_with(at) && path.is_dir() => found(mount, path),
-        _ if spec.is_absolute() && spec.exists() => Err(CgroupError::Elsewhere {
-            path: spec.into(),
-            mount: at.clone(),
-        }),
+        _ if spec.is_absolute() && spec.exists() => {
+            Err(CgroupError::Elsewhere { path: spec.into(), mount: at.clone() })
+        }
         _ => Err(CgroupError::NoDirectory(at.clone())),
     }
 }
@@ -89,11 +85,7 @@ fn cgroup_under(mount: &Mount, spec: &OsStr) -> Result<Cgroup, CgroupError> {
 fn found(mount: &Mount, path: PathBuf) -> Result<Cgroup, CgroupError> {
     let id = inode(&path).ok_or_else(|| CgroupError::NoDirectory(mount.at.clone()))?;
     let below = path.strip_prefix(&mount.at).map_or(0, depth);
-    Ok(Cgroup {
-        level: mount.level + below,
-        path,
-        id,
-    })
+    Ok(Cgroup { level: mount.level + below, path, id })
 }
 
 fn inode(path: &Path) -> Option<u64> {
@@ -139,10 +131,8 @@ fn cgroup2(line: &[u8]) -> Option<Mount> {
     let root = fields.nth(3)?;
     let at = fields.next()?;
     fields.find(|field| *field == b"-")?;
-    (fields.next()? == b"cgroup2").then(|| Mount {
-        at: PathBuf::from(unescape(at)),
-        level: depth(Path::new(&unescape(root))),
-    })
+    (fields.next()? == b"cgroup2")
+        .then(|| Mount { at: PathBuf::from(unescape(at)), level: depth(Path::new(&unescape(root))) })
 }
 
 /// `\040` and the like.
@@ -168,20 +158,13 @@ mod tests {
     use super::*;
 
     fn check(mountinfo: &str, at: &str, level: u32) {
-        let expected = Mount {
-            at: at.into(),
-            level,
-        };
+        let expected = Mount { at: at.into(), level };
         assert_eq!(mount(mountinfo.as_bytes()), Some(expected));
     }
 
     #[test]
     fn the_mount_is_found() {
-        check(
-            "29 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate",
-            "/sys/fs/cgroup",
-            0,
-        );
+        check("29 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate", "/sys/fs/cgroup", 0);
         check(
             "30 1 0:5 / / rw shared:1 - ext4 /dev/sda rw\n\
              31 30 0:6 / /sys/fs/cgroup ro shared:9 - tmpfs tmpfs ro\n\
@@ -191,10 +174,7 @@ mod tests {
             0,
         );
         check("1 1 0:1 /a/b /x\\040y rw - cgroup2 none rw", "/x y", 2);
-        assert_eq!(
-            mount(b"29 23 0:26 / /sys rw - sysfs sysfs rw\ngarbage"),
-            None
-        );
+        assert_eq!(mount(b"29 23 0:26 / /sys rw - sysfs sysfs rw\ngarbage"), None);
     }
 
     #[test]
@@ -202,10 +182,7 @@ mod tests {
         let base = std::env::temp_dir().join(format!("tracer-cgroup-{}", std::process::id()));
         let leaf = base.join("a/b");
         std::fs::create_dir_all(&leaf).expect("a directory");
-        let mount = Mount {
-            at: base.canonicalize().expect("a path"),
-            level: 1,
-        };
+        let mount = Mount { at: base.canonicalize().expect("a path"), level: 1 };
         let id = inode(&leaf).expect("an inode");
         for spec in ["a/b", "/a/b", &leaf.display().to_string(), &id.to_string()] {
             let cgroup = cgroup_under(&mount, OsStr::new(spec)).expect(spec);

@@ -33,9 +33,8 @@ pub fn probe(path: &Path) -> Probe {
         return Probe::Absent;
     };
     // SAFETY: `name` is a C string that outlives the call.
-    let allowed = unsafe {
-        libc::faccessat(libc::AT_FDCWD, name.as_ptr(), libc::X_OK, libc::AT_EACCESS) == 0
-    };
+    let allowed =
+        unsafe { libc::faccessat(libc::AT_FDCWD, name.as_ptr(), libc::X_OK, libc::AT_EACCESS) == 0 };
     match meta.is_file() && allowed {
         true => Probe::Executable,
         false => Probe::Denied,

@@ -27,10 +27,7 @@ impl Users {
 
     /// The users of a file in passwd's format (passwd(5)). An unreadable file has none.
     pub fn of_file(path: &Path) -> Self {
-        let mut users = Self {
-            path: path.into(),
-            ..Self::default()
-        };
+        let mut users = Self { path: path.into(), ..Self::default() };
         users.refresh();
         users
     }

@@ -132,19 +132,15 @@ impl<'a> Args<'a> {
     /// The elements, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Arg<'a>> + Clone + use<'a> {
         let bytes = self.bytes;
-        self.items.iter().map(move |item| Arg {
-            bytes: &bytes[item.start..item.start + item.len],
-            shape: item.shape,
-        })
+        self.items
+            .iter()
+            .map(move |item| Arg { bytes: &bytes[item.start..item.start + item.len], shape: item.shape })
     }
 
     /// One element.
     pub fn get(&self, index: usize) -> Option<Arg<'a>> {
         let item = self.items.get(index)?;
-        Some(Arg {
-            bytes: &self.bytes[item.start..item.start + item.len],
-            shape: item.shape,
-        })
+        Some(Arg { bytes: &self.bytes[item.start..item.start + item.len], shape: item.shape })
     }
 
     /// What is absent between (or after) the elements, in order.

@@ -52,12 +52,7 @@ impl Assembler {
     /// An assembler that applies `limits`, shows `env`, and says for the fields in `unavailable`
     /// why they are missing.
     pub fn new(limits: Limits, env: EnvWanted, unavailable: Unavailable) -> Self {
-        Self {
-            limits,
-            env,
-            unavailable,
-            ..Self::default()
-        }
+        Self { limits, env, unavailable, ..Self::default() }
     }
 
     /// How many events' chunks were given up, because the event did not come: it found no room
@@ -72,28 +67,19 @@ impl Assembler {
     /// If the record breaks the wire contract. Later records are not affected.
     pub fn push<'a>(&'a mut self, record: &'a [u8]) -> Result<Option<ExecEvent<'a>>, DecodeError> {
         let (header, record) = wire::header(record)?;
-        let key = Key {
-            tid: header.tid,
-            boot_ns: header.boot_ns,
-        };
+        let key = Key { tid: header.tid, boot_ns: header.boot_ns };
         match Kind::from_u16(header.kind) {
             Some(Kind::Chunk) => {
                 let (chunk, stream, payload) = chunk::decode(record)?;
                 match self.chunks.push(key, stream, chunk.offset, payload) {
                     Some(()) => Ok(None),
-                    None => Err(DecodeError::Order {
-                        offset: chunk.offset,
-                        cpu: header.cpu,
-                        tid: header.tid,
-                    }),
+                    None => {
+                        Err(DecodeError::Order { offset: chunk.offset, cpu: header.cpu, tid: header.tid })
+                    }
                 }
             }
             Some(Kind::Exec) => self.exec(key, record).map(Some),
-            None => Err(DecodeError::Kind {
-                kind: header.kind,
-                cpu: header.cpu,
-                tid: header.tid,
-            }),
+            None => Err(DecodeError::Kind { kind: header.kind, cpu: header.cpu, tid: header.tid }),
         }
     }
 
@@ -129,10 +115,7 @@ impl Assembler {
                 false => GapReason::Lost,
             },
             end_cut: exec.cut & cut::ARGV_END != 0,
-            unread: Unread {
-                count: exec.unreadable_count,
-                indices: &exec.unreadable[..listed],
-            },
+            unread: Unread { count: exec.unreadable_count, indices: &exec.unreadable[..listed] },
         };
         let argv = self.argv.split(&source, self.limits);
 
@@ -181,11 +164,7 @@ fn join<'a>(
     extents.clear();
     let start = total.checked_sub(tail.len() as u64)?;
     if chunks.bytes.is_empty() {
-        extents.extend((!tail.is_empty()).then_some(Extent {
-            from: start,
-            start: 0,
-            len: tail.len(),
-        }));
+        extents.extend((!tail.is_empty()).then_some(Extent { from: start, start: 0, len: tail.len() }));
         return Some(tail);
     }
     if tail.is_empty() {
@@ -195,11 +174,7 @@ fn join<'a>(
     }
     let mut at = 0;
     for (from, len) in &chunks.extents {
-        extents.push(Extent {
-            from: *from,
-            start: at,
-            len: *len,
-        });
+        extents.push(Extent { from: *from, start: at, len: *len });
         at += len;
     }
     Some(&chunks.bytes)

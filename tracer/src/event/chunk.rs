@@ -16,9 +16,6 @@ pub(super) fn decode(record: &[u8]) -> Result<(Chunk, Stream, &[u8]), DecodeErro
     };
     match payload.get(..CHUNK_BYTES) {
         Some(payload) => Ok((chunk, stream, payload)),
-        None => Err(DecodeError::Short {
-            len: record.len(),
-            wanted: size_of::<Chunk>() + CHUNK_BYTES,
-        }),
+        None => Err(DecodeError::Short { len: record.len(), wanted: size_of::<Chunk>() + CHUNK_BYTES }),
     }
 }

@@ -14,26 +14,10 @@ pub enum DecodeError {
     Hook { hook: u16, cpu: u32, tid: u32 },
     #[error("a chunk of tid {tid} (cpu {cpu}) belongs to an unknown stream {stream}")]
     Stream { stream: u32, cpu: u32, tid: u32 },
-    #[error(
-        "a chunk of tid {tid} (cpu {cpu}) lies at {offset}, before the end of the one that preceded it"
-    )]
+    #[error("a chunk of tid {tid} (cpu {cpu}) lies at {offset}, before the end of the one that preceded it")]
     Order { offset: u32, cpu: u32, tid: u32 },
-    #[error(
-        "the exec of tid {tid} (cpu {cpu}) names {named} bytes of variable parts, but carries {carried}"
-    )]
-    Parts {
-        named: u64,
-        carried: usize,
-        cpu: u32,
-        tid: u32,
-    },
-    #[error(
-        "the exec of tid {tid} (cpu {cpu}) says that its {stream} have {total} bytes, but more arrived"
-    )]
-    Stretch {
-        stream: &'static str,
-        total: u32,
-        cpu: u32,
-        tid: u32,
-    },
+    #[error("the exec of tid {tid} (cpu {cpu}) names {named} bytes of variable parts, but carries {carried}")]
+    Parts { named: u64, carried: usize, cpu: u32, tid: u32 },
+    #[error("the exec of tid {tid} (cpu {cpu}) says that its {stream} have {total} bytes, but more arrived")]
+    Stretch { stream: &'static str, total: u32, cpu: u32, tid: u32 },
 }

@@ -144,11 +144,7 @@ pub(super) fn decode(record: &[u8]) -> Result<(Exec, Hook, Parts<'_>), DecodeErr
     let (exec, mut rest) = wire::split::<Exec>(record)?;
     let header = exec.header;
     let Some(hook) = Hook::from_u16(header.hook) else {
-        return Err(DecodeError::Hook {
-            hook: header.hook,
-            cpu: header.cpu,
-            tid: header.tid,
-        });
+        return Err(DecodeError::Hook { hook: header.hook, cpu: header.cpu, tid: header.tid });
     };
     let mut parts = Parts::default();
     let fields = [
@@ -163,12 +159,7 @@ pub(super) fn decode(record: &[u8]) -> Result<(Exec, Hook, Parts<'_>), DecodeErr
     let carried = rest.len();
     for (len, part) in fields {
         let Some((head, tail)) = rest.split_at_checked(len as usize) else {
-            return Err(DecodeError::Parts {
-                named,
-                carried,
-                cpu: header.cpu,
-                tid: header.tid,
-            });
+            return Err(DecodeError::Parts { named, carried, cpu: header.cpu, tid: header.tid });
         };
         (*part, rest) = (head, tail);
     }
@@ -211,10 +202,7 @@ pub(super) fn event<'a>(
     unavailable: &'a Unavailable,
 ) -> ExecEvent<'a> {
     let Raw { exec, hook, parts } = raw;
-    let gone = Gone {
-        unread: exec.missing,
-        unavailable,
-    };
+    let gone = Gone { unread: exec.missing, unavailable };
     let process = |pid, start_ns| ProcessId { pid, start_ns };
     let flag = |bit| exec.flags & bit != 0;
     let audit = |bit, id| match gone.unless(bit, id) {
@@ -229,10 +217,7 @@ pub(super) fn event<'a>(
     let script = !parts.interp.is_empty() && parts.interp != parts.filename;
     let parent_id = match gone.unless(field::PPID, ()) {
         Value::Missing(reason) => Value::Missing(reason),
-        _ => gone.unless(
-            field::PARENT_START,
-            process(exec.ppid, exec.parent_start_ns),
-        ),
+        _ => gone.unless(field::PARENT_START, process(exec.ppid, exec.parent_start_ns)),
     };
     ExecEvent {
         boot_ns: exec.header.boot_ns,
@@ -264,9 +249,7 @@ pub(super) fn event<'a>(
         argv_unread: exec.unreadable_count,
         argc: argc(exec, &streams.argv, gone),
         argv_bytes: match gone.unless(field::ARGV, exec.argv_bytes) {
-            Value::Known(bytes) if exec.cut & cut::ARGV_END != 0 => {
-                Value::Partial(bytes, Cut::AtLeast)
-            }
+            Value::Known(bytes) if exec.cut & cut::ARGV_END != 0 => Value::Partial(bytes, Cut::AtLeast),
             value => value,
         },
         cwd: path(field::CWD, cut::CWD, &paths.cwd),

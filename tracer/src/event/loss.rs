@@ -118,23 +118,13 @@ impl LossTracker {
             gaps: VecDeque::new(),
             waiting_since: None,
         };
-        Self {
-            cpus: std::iter::repeat_with(cpu).take(cpus).collect(),
-        }
+        Self { cpus: std::iter::repeat_with(cpu).take(cpus).collect() }
     }
 
     /// Notes an event's number: a loss that it shows happened before it. `dropped` reads the
     /// CPU's counter; it is only asked when there is a gap.
-    pub fn event(
-        &mut self,
-        cpu: u32,
-        seq: u64,
-        boot_ns: u64,
-        dropped: impl FnOnce() -> u64,
-    ) -> Option<Lost> {
-        self.cpus
-            .get_mut(cpu as usize)?
-            .event(cpu, seq, boot_ns, dropped)
+    pub fn event(&mut self, cpu: u32, seq: u64, boot_ns: u64, dropped: impl FnOnce() -> u64) -> Option<Lost> {
+        self.cpus.get_mut(cpu as usize)?.event(cpu, seq, boot_ns, dropped)
     }
 
     /// Looks at a CPU's counters, at a boot time: call it for every CPU at least every 250 ms,
@@ -159,13 +149,7 @@ impl LossTracker {
 }
 
 impl Cpu {
-    fn event(
-        &mut self,
-        cpu: u32,
-        seq: u64,
-        boot_ns: u64,
-        dropped: impl FnOnce() -> u64,
-    ) -> Option<Lost> {
+    fn event(&mut self, cpu: u32, seq: u64, boot_ns: u64, dropped: impl FnOnce() -> u64) -> Option<Lost> {
         if seq < self.next {
             self.late(seq);
             return None;
@@ -198,11 +182,7 @@ impl Cpu {
 
     /// An event that was overtaken.
     fn late(&mut self, seq: u64) {
-        if let Some(gap) = self
-            .gaps
-            .iter_mut()
-            .find(|gap| (gap.from..gap.to).contains(&seq))
-        {
+        if let Some(gap) = self.gaps.iter_mut().find(|gap| (gap.from..gap.to).contains(&seq)) {
             gap.open -= 1;
         }
         self.gaps.retain(|gap| gap.open > 0);
@@ -222,14 +202,7 @@ impl Cpu {
         })
     }
 
-    fn look(
-        &mut self,
-        cpu: u32,
-        stats: &CpuStats,
-        now_ns: u64,
-        unseen: Unseen,
-        mut tell: impl FnMut(Lost),
-    ) {
+    fn look(&mut self, cpu: u32, stats: &CpuStats, now_ns: u64, unseen: Unseen, mut tell: impl FnMut(Lost)) {
         let mut gaps = std::mem::take(&mut self.gaps);
         for gap in &mut gaps {
             self.confirm(cpu, gap, stats.dropped).map(&mut tell);

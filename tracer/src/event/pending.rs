@@ -37,9 +37,7 @@ pub(super) struct Stretches {
 impl Stretches {
     /// Where the last part ends.
     pub(super) fn end(&self) -> u64 {
-        self.extents
-            .last()
-            .map_or(0, |(offset, len)| offset + *len as u64)
+        self.extents.last().map_or(0, |(offset, len)| offset + *len as u64)
     }
 
     /// Adds a part that lies behind the others; `None` if it does not.
@@ -88,13 +86,7 @@ pub(super) struct Chunks {
 
 impl Chunks {
     /// Keeps a chunk; `None` if it does not lie behind those of its event that came before.
-    pub(super) fn push(
-        &mut self,
-        key: Key,
-        stream: Stream,
-        offset: u32,
-        payload: &[u8],
-    ) -> Option<()> {
+    pub(super) fn push(&mut self, key: Key, stream: Stream, offset: u32, payload: &[u8]) -> Option<()> {
         let index = match self.position(key) {
             Some(index) => index,
             None => self.open(key),
@@ -184,9 +176,7 @@ mod tests {
     fn one_endless_event_is_bounded_too() {
         let mut chunks = Chunks::default();
         for i in 0..10_000 {
-            chunks
-                .push(key(1), Stream::Env, i * 4096, &PAYLOAD)
-                .unwrap();
+            chunks.push(key(1), Stream::Env, i * 4096, &PAYLOAD).unwrap();
             assert!(chunks.bytes <= MAX_PENDING_BYTES);
         }
         assert!(chunks.orphans() >= 4);

@@ -88,14 +88,7 @@ impl SimulatedExec {
         exec.argv_len = argv_tail.len() as u32;
         exec.env_len = env_tail.len() as u32;
         let mut body = Vec::new();
-        for part in [
-            &self.filename,
-            &self.interp,
-            &exe,
-            &cwd,
-            argv_tail,
-            env_tail,
-        ] {
+        for part in [&self.filename, &self.interp, &exe, &cwd, argv_tail, env_tail] {
             body.extend_from_slice(part);
         }
         records.push(exec_record(exec, &body));
@@ -118,11 +111,7 @@ impl SimulatedExec {
                 let mut header = self.exec.header;
                 header.kind = Kind::Chunk as u16;
                 header.seq = *number;
-                let chunk = Chunk {
-                    header,
-                    stream: stream as u32,
-                    offset: offset as u32,
-                };
+                let chunk = Chunk { header, stream: stream as u32, offset: offset as u32 };
                 records.push(chunk_record(chunk, &bytes[offset..offset + CHUNK_BYTES]));
             }
             *number += 1;
@@ -156,11 +145,7 @@ pub fn records_from(mut data: &[u8]) -> Vec<Vec<u8>> {
             patch(&mut record, 0, &(len as u32).to_le_bytes());
         }
         if mend & 2 != 0 {
-            let kind = if mend & 4 == 0 {
-                Kind::Exec
-            } else {
-                Kind::Chunk
-            };
+            let kind = if mend & 4 == 0 { Kind::Exec } else { Kind::Chunk };
             patch(&mut record, 4, &(kind as u16).to_le_bytes());
             patch(&mut record, 6, &(Hook::Kprobe as u16).to_le_bytes());
         }
@@ -193,21 +178,14 @@ fn patch(record: &mut [u8], at: usize, bytes: &[u8]) {
 
 fn record<T: tracer_common::Plain>(fixed: &T, rest: &[u8]) -> Vec<u8> {
     // SAFETY: `T: Plain` has no padding, so all its bytes are initialised.
-    let fixed =
-        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(fixed).cast(), size_of::<T>()) };
+    let fixed = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(fixed).cast(), size_of::<T>()) };
     [fixed, rest].concat()
 }
 
 fn stream(strings: &[Vec<u8>]) -> Vec<u8> {
-    strings
-        .iter()
-        .flat_map(|string| string.iter().copied().chain([0]))
-        .collect()
+    strings.iter().flat_map(|string| string.iter().copied().chain([0])).collect()
 }
 
 fn components(path: &[Vec<u8>]) -> Vec<u8> {
-    path.iter()
-        .rev()
-        .flat_map(|part| part.iter().copied().chain([0]))
-        .collect()
+    path.iter().rev().flat_map(|part| part.iter().copied().chain([0])).collect()
 }

@@ -8,10 +8,7 @@ use super::DecodeError;
 pub(super) fn split<T: Plain>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
     let wanted = size_of::<T>();
     let Some((head, rest)) = bytes.split_at_checked(wanted) else {
-        return Err(DecodeError::Short {
-            len: bytes.len(),
-            wanted,
-        });
+        return Err(DecodeError::Short { len: bytes.len(), wanted });
     };
     // SAFETY: `head` is `size_of::<T>()` initialised bytes, `T: Plain` accepts any of them, and
     // `read_unaligned` asks for no alignment.
@@ -24,9 +21,6 @@ pub(super) fn header(record: &[u8]) -> Result<(Header, &[u8]), DecodeError> {
     let (header, _) = split::<Header>(record)?;
     match record.get(..header.size as usize) {
         Some(record) => Ok((header, record)),
-        None => Err(DecodeError::Size {
-            size: header.size,
-            len: record.len(),
-        }),
+        None => Err(DecodeError::Size { size: header.size, len: record.len() }),
     }
 }

@@ -45,12 +45,8 @@ const fn part(program: &'static str, target: Target, need: Need) -> Part {
 
 /// The functions behind execve and execveat, of each calling convention
 /// (arch/x86/include/asm/syscall_wrapper.h). A kernel built without one lacks its functions.
-const SYSCALLS: &[&str] = &[
-    "__x64_sys_execve",
-    "__x64_sys_execveat",
-    "__ia32_compat_sys_execve",
-    "__ia32_compat_sys_execveat",
-];
+const SYSCALLS: &[&str] =
+    &["__x64_sys_execve", "__x64_sys_execveat", "__ia32_compat_sys_execve", "__ia32_compat_sys_execveat"];
 
 const TRACEPOINT: &[Part] = &[
     part("tp_exit", Target::RawTracepoint("sched_process_exit"), Need::Tree),

@@ -41,6 +41,8 @@ pub struct Attached {
     ring: RingBuf<MapData>,
     stats: Stats,
     hook: Hook,
+    #[cfg(feature = "log")]
+    kernel_log: Option<super::kernel_log::KernelLog>,
     /// Holds the programs and maps.
     ebpf: Ebpf,
     /// Processes that user space made part of the tree.
@@ -55,14 +57,24 @@ impl fmt::Debug for Attached {
 
 impl Attached {
     pub(super) fn new(
-        ebpf: Ebpf,
+        #[cfg_attr(not(feature = "log"), expect(unused_mut, reason = "the log takes its map"))]
+        mut ebpf: Ebpf,
         hook: Hook,
         ring: RingBuf<MapData>,
         stats: Stats,
         links: Vec<Link>,
         roots: u32,
     ) -> Self {
-        Self { links, ring, stats, hook, ebpf, roots }
+        Self {
+            links,
+            ring,
+            stats,
+            hook,
+            #[cfg(feature = "log")]
+            kernel_log: super::kernel_log::KernelLog::new(&mut ebpf),
+            ebpf,
+            roots,
+        }
     }
 
     /// The family that is attached.
@@ -77,6 +89,10 @@ impl Attached {
 
     /// Hands every record that is in the ring to `record`, `most` at the most; how many there were.
     pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8])) -> usize {
+        #[cfg(feature = "log")]
+        if let Some(log) = &mut self.kernel_log {
+            log.flush();
+        }
         let mut count = 0;
         while count < most {
             let Some(item) = self.ring.next() else { break };
@@ -95,8 +111,8 @@ impl Attached {
         for pid in pids {
             match tree.insert(pid, 1, NOEXIST) {
                 Ok(()) => new += 1,
-                Err(MapError::SyscallError(error))
-                    if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
+                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {
+                }
                 Err(error) => return Err(LoadError::Map { map: "TREE", error }),
             }
         }

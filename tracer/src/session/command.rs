@@ -59,16 +59,15 @@ fn pipe() -> io::Result<(File, File)> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: both were just opened and belong to nobody else.
-    Ok(unsafe {
-        (File::from(OwnedFd::from_raw_fd(ends[0])), File::from(OwnedFd::from_raw_fd(ends[1])))
-    })
+    Ok(unsafe { (File::from(OwnedFd::from_raw_fd(ends[0])), File::from(OwnedFd::from_raw_fd(ends[1]))) })
 }
 
 impl Command {
     /// Forks a child that will execute `program` with these arguments, the first of which is its
     /// name. Must be called while this process has one thread.
     pub fn prepare(program: PathBuf, argv: Vec<OsString>) -> Result<Self, CommandError> {
-        let path = CString::new(program.clone().into_os_string().into_vec()).map_err(|_| CommandError::Nul)?;
+        let path =
+            CString::new(program.clone().into_os_string().into_vec()).map_err(|_| CommandError::Nul)?;
         let argv = argv
             .into_iter()
             .map(|arg| CString::new(arg.into_vec()))

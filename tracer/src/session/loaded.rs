@@ -62,8 +62,10 @@ fn explain(error: &(dyn std::error::Error + 'static)) -> String {
 
 fn with_advice(mut text: String) -> String {
     if text.contains("(os error 1)") {
-        text.push_str(", although the capabilities are there: this kernel's configuration, a security module, \
-                       seccomp or a container forbids it");
+        text.push_str(
+            ", although the capabilities are there: this kernel's configuration, a security module, \
+                       seccomp or a container forbids it",
+        );
     }
     text
 }
@@ -112,9 +114,7 @@ impl Loaded {
         fill(&mut ebpf, "COMMS", &wishes.comms)?;
 
         let btf = match hook {
-            Hook::Fentry => {
-                Some(Btf::from_sys_fs().map_err(|e| LoadError::Btf(e.to_string()))?)
-            }
+            Hook::Fentry => Some(Btf::from_sys_fs().map_err(|e| LoadError::Btf(e.to_string()))?),
             _ => None,
         };
         let parts = plan.parts(hook);
@@ -133,8 +133,7 @@ impl Loaded {
     /// Attaches every program. If one fails, all are detached again.
     pub(super) fn attach(mut self) -> Result<Attached, LoadError> {
         let ring = self.ebpf.take_map("EVENTS").ok_or(LoadError::Missing("map EVENTS"))?;
-        let ring =
-            RingBuf::try_from(ring).map_err(|error| LoadError::Map { map: "EVENTS", error })?;
+        let ring = RingBuf::try_from(ring).map_err(|error| LoadError::Map { map: "EVENTS", error })?;
         let stats = self.ebpf.map("STATS").ok_or(LoadError::Missing("map STATS"))?;
         let aya::maps::Map::Array(stats) = stats else {
             return Err(LoadError::Missing("array STATS"));

@@ -8,6 +8,8 @@
 
 mod attached;
 mod command;
+#[cfg(feature = "log")]
+mod kernel_log;
 mod loaded;
 mod memlock;
 mod privilege;

@@ -29,7 +29,8 @@ impl Stats {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let blocks = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap gave a null address"))?;
+        let blocks =
+            NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap gave a null address"))?;
         Ok(Self { blocks, cpus, bytes })
     }
 

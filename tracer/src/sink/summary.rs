@@ -10,25 +10,16 @@ pub fn summary(end: &End) -> String {
     let noun = if end.events == 1 { "exec" } else { "execs" };
     let seconds = end.duration_ns as f64 / 1e9;
     // Writing into a string does not fail.
-    let _ = write!(
-        text,
-        "{} {noun} ({} failed, {} lost) in {seconds:.1} s",
-        end.events, end.failed, end.lost,
-    );
-    let hooks: Vec<_> = end
-        .by_hook
-        .iter()
-        .map(|(hook, events)| format!("{events} by {}", hook.name()))
-        .collect();
+    let _ =
+        write!(text, "{} {noun} ({} failed, {} lost) in {seconds:.1} s", end.events, end.failed, end.lost,);
+    let hooks: Vec<_> =
+        end.by_hook.iter().map(|(hook, events)| format!("{events} by {}", hook.name())).collect();
     if !hooks.is_empty() {
         let _ = write!(text, "; {}", hooks.join(", "));
     }
     let _ = writeln!(text, "; {}", end.reason.describe());
     if end.lost > 0 {
-        let _ = writeln!(
-            text,
-            "lost execs found no room: a larger --buffer loses less"
-        );
+        let _ = writeln!(text, "lost execs found no room: a larger --buffer loses less");
     }
     if end.undelivered > 0 {
         let _ = writeln!(text, "{} more could not be written", end.undelivered);

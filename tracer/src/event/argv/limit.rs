@@ -60,12 +60,7 @@ impl Scratch {
         self.items.drain(front..back);
         self.gaps.splice(
             ..merged,
-            [Gap {
-                at: front,
-                args: None,
-                bytes: None,
-                reason: reason.unwrap_or(GapReason::MaxArgs),
-            }],
+            [Gap { at: front, args: None, bytes: None, reason: reason.unwrap_or(GapReason::MaxArgs) }],
         );
         if self.gaps.len() > 1 {
             self.gaps[1].at = self.items.len();
@@ -91,10 +86,8 @@ impl Scratch {
         if let (1, Some(argc)) = (holes, argc) {
             let shown: usize = self.items.iter().map(|item| usize::from(item.nul)).sum();
             // An argument that ends with the stream, without a NUL, is shown to its end.
-            let open_end = self
-                .items
-                .last()
-                .is_some_and(|i| i.nul == 0 && i.end() == source.total && !source.end_cut);
+            let open_end =
+                self.items.last().is_some_and(|i| i.nul == 0 && i.end() == source.total && !source.end_cut);
             let gap = &mut self.gaps[0];
             let open_start = match gap.at.checked_sub(1) {
                 Some(before) => self.items[before].nul == 0,
@@ -108,9 +101,5 @@ impl Scratch {
 }
 
 fn tail(extent: Extent, skip: usize) -> Extent {
-    Extent {
-        from: extent.from + skip as u64,
-        start: extent.start + skip,
-        len: extent.len - skip,
-    }
+    Extent { from: extent.from + skip as u64, start: extent.start + skip, len: extent.len - skip }
 }

@@ -66,11 +66,7 @@ pub(in crate::event) struct Scratch {
 
 impl Scratch {
     /// Splits a stream and applies the limits.
-    pub(in crate::event) fn split<'a>(
-        &'a mut self,
-        source: &Source<'a>,
-        limits: Limits,
-    ) -> Args<'a> {
+    pub(in crate::event) fn split<'a>(&'a mut self, source: &Source<'a>, limits: Limits) -> Args<'a> {
         self.items.clear();
         self.gaps.clear();
         self.items.shrink_to(1 << 14);
@@ -84,12 +80,7 @@ impl Scratch {
             self.thin(max.get() as usize, argc);
         }
         self.measure(source, argc);
-        Args {
-            bytes: source.bytes,
-            items: &self.items,
-            gaps: &self.gaps,
-            total: argc,
-        }
+        Args { bytes: source.bytes, items: &self.items, gaps: &self.gaps, total: argc }
     }
 
     /// Keeps the elements that `wanted` accepts.
@@ -114,12 +105,7 @@ impl Scratch {
             gap.at = kept;
         }
         self.items.truncate(kept);
-        Args {
-            bytes,
-            items: &self.items,
-            gaps: &self.gaps,
-            total: None,
-        }
+        Args { bytes, items: &self.items, gaps: &self.gaps, total: None }
     }
 
     /// The number of arguments, if every byte is known.
@@ -148,28 +134,14 @@ impl Scratch {
             self.gap(at, source.total, source, left_out);
         }
         if source.end_cut {
-            self.gaps.push(Gap {
-                at: self.items.len(),
-                args: None,
-                bytes: None,
-                reason: GapReason::Limit,
-            });
+            self.gaps.push(Gap { at: self.items.len(), args: None, bytes: None, reason: GapReason::Limit });
         }
     }
 
     fn gap(&mut self, from: u64, to: u64, source: &Source<'_>, left_out: Option<(u64, u64)>) {
         let ours = left_out.is_some_and(|(start, end)| start <= from && to <= end);
-        let reason = if ours {
-            GapReason::MaxBytes
-        } else {
-            source.hole
-        };
-        self.gaps.push(Gap {
-            at: self.items.len(),
-            args: None,
-            bytes: None,
-            reason,
-        });
+        let reason = if ours { GapReason::MaxBytes } else { source.hole };
+        self.gaps.push(Gap { at: self.items.len(), args: None, bytes: None, reason });
     }
 
     /// The elements of one extent; `opened` if a hole precedes it.
@@ -183,11 +155,7 @@ impl Scratch {
         for nul in memchr::memchr_iter(0, bytes) {
             // An empty end of an argument is nothing to show: the argument is in the gap.
             if !(torn && nul == 0) {
-                let shape = if torn {
-                    ArgShape::Tail
-                } else {
-                    ArgShape::Whole
-                };
+                let shape = if torn { ArgShape::Tail } else { ArgShape::Whole };
                 self.item(extent, start, nul - start, shape, 1);
             }
             torn = false;

@@ -13,20 +13,14 @@ mod write;
 
 use super::time::rfc3339;
 use crate::event::{
-    ArgShape, Args, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock,
-    errno_name,
+    ArgShape, Args, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock, errno_name,
 };
 use write::{Key, Object, array, base64, key, number, string};
 
 /// Version of the lines' schema: raised when a field is removed or changes its type.
 pub const SCHEMA_VERSION: u64 = 1;
 
-fn line<'o>(
-    kind: &'static str,
-    boot_ns: u64,
-    clock: WallClock,
-    out: &'o mut Vec<u8>,
-) -> Object<'o> {
+fn line<'o>(kind: &'static str, boot_ns: u64, clock: WallClock, out: &'o mut Vec<u8>) -> Object<'o> {
     let mut object = Object::open(out);
     object.number(key!("schema"), SCHEMA_VERSION);
     object.text(key!("type"), kind);
@@ -49,12 +43,7 @@ pub fn exec(event: &ExecEvent<'_>, clock: WallClock, out: &mut Vec<u8>) {
     o.number(key!("pid"), e.pid.into());
     o.number(key!("tid"), e.tid.into());
     gone.number(&mut o, key!("ppid"), e.ppid);
-    gone.bytes(
-        &mut o,
-        key!("parent_comm"),
-        key!("parent_comm_raw"),
-        e.parent_comm,
-    );
+    gone.bytes(&mut o, key!("parent_comm"), key!("parent_comm_raw"), e.parent_comm);
     gone.process(&mut o, key!("id"), e.id);
     gone.process(&mut o, key!("parent_id"), e.parent_id);
     o.number(key!("uid"), e.uid.into());
@@ -161,9 +150,7 @@ fn args(o: &mut Object<'_>, name: Key, raw: Key, value: Option<Args<'_>>) {
         o.null(name);
         return;
     };
-    let strings = args
-        .iter()
-        .map(|arg| (arg.shape != ArgShape::Unread).then_some(arg.bytes));
+    let strings = args.iter().map(|arg| (arg.shape != ArgShape::Unread).then_some(arg.bytes));
     byte_strings(o, name, raw, strings);
 }
 
@@ -283,11 +270,7 @@ fn filters(mut o: Object<'_>, filters: &Filters) {
         Some(cgroup) => {
             let mut object = Object::open(o.key(key!("cgroup")));
             object.number(key!("id"), cgroup.id);
-            object.bytes(
-                key!("path"),
-                key!("path_raw"),
-                cgroup.path.as_os_str().as_bytes(),
-            );
+            object.bytes(key!("path"), key!("path_raw"), cgroup.path.as_os_str().as_bytes());
             object.close();
         }
         None => o.null(key!("cgroup")),

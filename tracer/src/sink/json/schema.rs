@@ -333,9 +333,5 @@ fn version(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn generate() -> serde_json::Value {
-    SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<Line>()
-        .into()
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Line>().into()
 }

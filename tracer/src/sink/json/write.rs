@@ -235,12 +235,7 @@ pub(super) fn base64(value: &[u8], out: &mut Vec<u8>) {
     for group in value.chunks(3) {
         let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        let text = [
-            digit(bits, 18),
-            digit(bits, 12),
-            digit(bits, 6),
-            digit(bits, 0),
-        ];
+        let text = [digit(bits, 18), digit(bits, 12), digit(bits, 6), digit(bits, 0)];
         out.extend_from_slice(&text[..group.len() + 1]);
         out.extend_from_slice(&b"=="[..3 - group.len()]);
     }

@@ -15,9 +15,7 @@ pub(super) fn command(event: &ExecEvent<'_>, width: usize, line: &mut Line) {
         line.plain("] ");
     }
     match (args, event.argv.missing()) {
-        (Some(args), _) if args.is_empty() && args.gaps().is_empty() => {
-            line.plain("(no arguments)")
-        }
+        (Some(args), _) if args.is_empty() && args.gaps().is_empty() => line.plain("(no arguments)"),
         (Some(args), _) => arguments(&args, width, line),
         (None, reason) => unknown(reason, line),
     }
@@ -101,12 +99,7 @@ fn token(line: &mut Line, tokens: &mut Vec<Token>, what: What, write: impl FnOnc
     }
     let (start, source) = (line.width(), line.source());
     write(line);
-    tokens.push(Token {
-        start,
-        end: line.width(),
-        source,
-        what,
-    });
+    tokens.push(Token { start, end: line.width(), source, what });
 }
 
 fn argument(arg: Arg<'_>, width: usize, line: &mut Line) {
@@ -191,15 +184,11 @@ fn hidden(args: &Args<'_>, tokens: &[Token], (width, source): (usize, usize)) ->
 /// Whether an element belongs to the same argument as the one before it.
 fn goes_on(args: &Args<'_>, index: usize) -> bool {
     let torn = |at: Option<usize>, shape: [ArgShape; 2]| {
-        at.and_then(|at| args.get(at))
-            .is_some_and(|arg| shape.contains(&arg.shape))
+        at.and_then(|at| args.get(at)).is_some_and(|arg| shape.contains(&arg.shape))
     };
     torn(Some(index), [ArgShape::Tail, ArgShape::Middle])
         && torn(index.checked_sub(1), [ArgShape::Head, ArgShape::Middle])
-        && args
-            .gaps()
-            .iter()
-            .any(|gap| gap.at == index && gap.args == Some(0))
+        && args.gaps().iter().any(|gap| gap.at == index && gap.args == Some(0))
 }
 
 fn plural(count: u64, what: &str) -> String {

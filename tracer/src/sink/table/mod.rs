@@ -61,12 +61,7 @@ impl Paint {
 impl Table {
     /// An empty table.
     pub fn new(clock: WallClock, look: Look, users: Users) -> Self {
-        Self {
-            clock,
-            look,
-            users,
-            ..Self::default()
-        }
+        Self { clock, look, users, ..Self::default() }
     }
 
     pub(super) fn set_clock(&mut self, clock: WallClock) {
@@ -85,10 +80,8 @@ impl Table {
     pub(super) fn header(&mut self, out: &mut Vec<u8>) {
         self.line.clear();
         let (time, user) = ("TIME", "USER");
-        let columns = format!(
-            "{time:<12} {:>7} {:>7} {user:<USER_WIDTH$} {:<7} COMMAND",
-            "PID", "PPID", "RESULT"
-        );
+        let columns =
+            format!("{time:<12} {:>7} {:>7} {user:<USER_WIDTH$} {:<7} COMMAND", "PID", "PPID", "RESULT");
         self.line.plain(&columns);
         self.line.cut_to(self.width());
         let look = self.look;
@@ -101,19 +94,12 @@ impl Table {
     pub(super) fn exec(&mut self, event: &ExecEvent<'_>, out: &mut Vec<u8>) {
         let width = self.width();
         self.cell.clear();
-        time_of_day(
-            self.clock.unix_ns(event.boot_ns),
-            self.look.utc_offset_s,
-            &mut self.cell,
-        );
+        time_of_day(self.clock.unix_ns(event.boot_ns), self.look.utc_offset_s, &mut self.cell);
         let result = match event.retval {
             0.. => "ok".into(),
             retval => errno_name(retval.unsigned_abs()),
         };
-        let ppid = event
-            .ppid
-            .shown()
-            .map_or_else(|| "?".into(), |p| p.to_string());
+        let ppid = event.ppid.shown().map_or_else(|| "?".into(), |p| p.to_string());
         // Writing into a vector does not fail.
         let _ = write!(self.cell, " {:>7} {ppid:>7} ", event.pid);
         self.user(event.uid);
@@ -131,12 +117,7 @@ impl Table {
 
     /// Appends a loss.
     pub(super) fn lost(&mut self, lost: &Lost, out: &mut Vec<u8>) {
-        let Lost {
-            count,
-            from_ns,
-            to_ns,
-            ..
-        } = *lost;
+        let Lost { count, from_ns, to_ns, .. } = *lost;
         let offset = self.look.utc_offset_s;
         self.cell.clear();
         time_of_day(self.clock.unix_ns(to_ns), offset, &mut self.cell);

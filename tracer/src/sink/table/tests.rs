@@ -9,14 +9,8 @@ use crate::event::simulate::SimulatedExec;
 use crate::event::{Assembler, EnvWanted, Limits, LostReason, Unavailable};
 
 fn table(columns: Option<usize>, colour: Colour) -> Table {
-    let clock = WallClock {
-        offset_ns: 1_700_000_000_000_000_000,
-    };
-    let look = Look {
-        columns,
-        colour,
-        utc_offset_s: 3600,
-    };
+    let clock = WallClock { offset_ns: 1_700_000_000_000_000_000 };
+    let look = Look { columns, colour, utc_offset_s: 3600 };
     Table::new(clock, look, Users::default())
 }
 
@@ -49,11 +43,7 @@ fn called(argv: &[&[u8]]) -> SimulatedExec {
 fn check(commands: &[&[&[u8]]], expected: &Expect) {
     let mut text = String::new();
     for argv in commands {
-        let line = render(
-            &called(argv),
-            &mut assembler(0, 0),
-            &mut table(Some(80), Colour::None),
-        );
+        let line = render(&called(argv), &mut assembler(0, 0), &mut table(Some(80), Colour::None));
         text += &line[48..];
     }
     expected.assert_eq(&text);
@@ -110,16 +100,8 @@ fn words_are_quoted_as_a_shell_reads_them() {
             &[b"ls", b"-l", b"/tmp/a b", b"", b"$HOME", b"it's", b"~"],
             &[b"a\nb", b"\x1b[2J", b"\x07\x08\x7f", b"tab\there", b"\\n"],
             &[b"\xff\xfe", b"caf\xc3\xa9", b"\xe2\x82\xac"],
-            &[
-                "\u{202e}gpj.exe".as_bytes(),
-                "\u{200b}".as_bytes(),
-                "\u{a0}".as_bytes(),
-            ],
-            &[
-                "日本語".as_bytes(),
-                "\u{e0041}".as_bytes(),
-                "\u{85}".as_bytes(),
-            ],
+            &["\u{202e}gpj.exe".as_bytes(), "\u{200b}".as_bytes(), "\u{a0}".as_bytes()],
+            &["日本語".as_bytes(), "\u{e0041}".as_bytes(), "\u{85}".as_bytes()],
             &[],
         ],
         &expect![[r#"

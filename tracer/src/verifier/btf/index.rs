@@ -41,8 +41,7 @@ fn hash(name: &[u8]) -> u32 {
     for chunk in name.chunks(8) {
         let mut bytes = [0; 8];
         bytes[..chunk.len()].copy_from_slice(chunk);
-        hash =
-            (hash.rotate_left(5) ^ u64::from_le_bytes(bytes)).wrapping_mul(0x517c_c1b7_2722_0a95);
+        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(bytes)).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
     (hash >> 32) as u32
 }
@@ -50,10 +49,7 @@ fn hash(name: &[u8]) -> u32 {
 impl NameIndex {
     fn build(btf: &Btf) -> NameIndex {
         let buckets = btf.records.len().next_power_of_two();
-        let mut index = NameIndex {
-            heads: vec![0; buckets],
-            next: vec![0; btf.records.len()],
-        };
+        let mut index = NameIndex { heads: vec![0; buckets], next: vec![0; btf.records.len()] };
         for (position, &record) in btf.records.iter().enumerate().rev() {
             let name = word(&btf.data, record as usize);
             let Some(name) = (name != 0).then(|| btf.string_bytes(name)).flatten() else {
@@ -69,9 +65,7 @@ impl NameIndex {
         let bucket = hash(essential) as usize & self.heads.len().wrapping_sub(1);
         let follow = |link: Link| (link as usize).checked_sub(1);
         let first = self.heads.get(bucket).copied().and_then(follow);
-        core::iter::successors(first, move |&position| {
-            self.next.get(position).copied().and_then(follow)
-        })
+        core::iter::successors(first, move |&position| self.next.get(position).copied().and_then(follow))
     }
 }
 
@@ -83,30 +77,25 @@ impl Btf {
 
     /// Every type of this kind and name, in order of id.
     pub fn find_all<'a>(&'a self, kind: Kind, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        self.find_name(name)
-            .filter(move |&id| self.kind(id) == Some(kind))
+        self.find_name(name).filter(move |&id| self.kind(id) == Some(kind))
     }
 
     /// Every type of this name, whatever its kind.
     pub fn find_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        self.find_essential(essential_name(name))
-            .filter(move |&id| self.name(id) == name)
+        self.find_essential(essential_name(name)).filter(move |&id| self.name(id) == name)
     }
 
     /// Every type whose name without `___flavor` is `essential`, in order of id.
     pub fn find_essential<'a>(&'a self, essential: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        let mut layers: Vec<&Btf> =
-            core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
+        let mut layers: Vec<&Btf> = core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
         layers.reverse();
         layers.into_iter().flat_map(move |btf| {
             let index = btf.index.get_or_init(|| NameIndex::build(btf));
-            index
-                .chain(essential.as_bytes())
-                .filter_map(move |position| {
-                    let name = btf.string_bytes(word(&btf.data, btf.records[position] as usize))?;
-                    (essential_bytes(name) == essential.as_bytes())
-                        .then_some(TypeId(btf.first_id + position as u32))
-                })
+            index.chain(essential.as_bytes()).filter_map(move |position| {
+                let name = btf.string_bytes(word(&btf.data, btf.records[position] as usize))?;
+                (essential_bytes(name) == essential.as_bytes())
+                    .then_some(TypeId(btf.first_id + position as u32))
+            })
         })
     }
 
@@ -122,8 +111,7 @@ impl Btf {
             kinds[kind.number() as usize & 31] = true;
             lengths[name.len().min(255)] = true;
         }
-        let mut layers: Vec<&Btf> =
-            core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
+        let mut layers: Vec<&Btf> = core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
         layers.reverse();
         for btf in layers {
             for (position, &record) in btf.records.iter().enumerate() {
@@ -154,10 +142,7 @@ impl Btf {
             _ => None,
         };
         match enum_name {
-            "" => self
-                .ids()
-                .filter(|&id| self.kind(id).is_some_and(Kind::is_enum))
-                .find_map(among),
+            "" => self.ids().filter(|&id| self.kind(id).is_some_and(Kind::is_enum)).find_map(among),
             name => self.find_name(name).find_map(among),
         }
     }

@@ -39,8 +39,8 @@ pub use index::essential_name;
 pub use kind::Kind;
 pub use resolve::MAX_DEPTH;
 pub use types::{
-    Array, Composite, Datasec, DeclTag, DeclTagTarget, Enum, EnumValue, Func, FuncLinkage,
-    FuncProto, Fwd, FwdKind, Int, Linkage, Member, Param, SectionVar, Type, TypeTag, Var,
+    Array, Composite, Datasec, DeclTag, DeclTagTarget, Enum, EnumValue, Func, FuncLinkage, FuncProto, Fwd,
+    FwdKind, Int, Linkage, Member, Param, SectionVar, Type, TypeTag, Var,
 };
 
 /// The number of a type within one BTF (and its base). 0 is `void`.
@@ -73,10 +73,7 @@ pub struct Btf {
 
 impl core::fmt::Debug for Btf {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Btf")
-            .field("types", &self.records.len())
-            .field("first_id", &self.first_id)
-            .finish()
+        f.debug_struct("Btf").field("types", &self.records.len()).field("first_id", &self.first_id).finish()
     }
 }
 
@@ -87,10 +84,7 @@ impl Btf {
     }
 
     /// Reads split BTF, whose type and string numbers continue those of `base` (a module's, on the kernel's).
-    pub fn parse_split(
-        data: impl Into<Cow<'static, [u8]>>,
-        base: Arc<Btf>,
-    ) -> Result<Btf, BtfError> {
+    pub fn parse_split(data: impl Into<Cow<'static, [u8]>>, base: Arc<Btf>) -> Result<Btf, BtfError> {
         Self::parse_on(data.into(), Some(base))
     }
 

@@ -12,14 +12,10 @@ use serde_json::Value;
 
 use super::*;
 use crate::event::simulate::SimulatedExec;
-use crate::event::{
-    self, Assembler, EndReason, EnvWanted, Limits, LostReason, Unavailable, WallClock,
-};
+use crate::event::{self, Assembler, EndReason, EnvWanted, Limits, LostReason, Unavailable, WallClock};
 use crate::sink::json;
 
-const CLOCK: WallClock = WallClock {
-    offset_ns: 1_700_000_000_000_000_000,
-};
+const CLOCK: WallClock = WallClock { offset_ns: 1_700_000_000_000_000_000 };
 
 fn committed() -> (PathBuf, String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -47,11 +43,7 @@ fn the_committed_schema_is_the_generated_one() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &new).unwrap();
     } else {
-        assert!(
-            old == new,
-            "{} is out of date: UPDATE_SCHEMA=1 cargo test -p tracer schema",
-            path.display(),
-        );
+        assert!(old == new, "{} is out of date: UPDATE_SCHEMA=1 cargo test -p tracer schema", path.display(),);
     }
 }
 
@@ -68,14 +60,7 @@ fn compatible(at: &str, old: &Value, new: &Value, breaks: &mut Vec<String>) {
                     None => breaks.push(format!("{at}/{key} is gone")),
                 }
             }
-            for key in [
-                "enum",
-                "const",
-                "minimum",
-                "maximum",
-                "additionalProperties",
-                "pattern",
-            ] {
+            for key in ["enum", "const", "minimum", "maximum", "additionalProperties", "pattern"] {
                 if new.contains_key(key) && !old.contains_key(key) && !at.ends_with("properties") {
                     breaks.push(format!("{at}/{key} is a new restriction"));
                 }
@@ -117,27 +102,11 @@ fn breaking_changes_are_told() {
         r#"{"properties": {"a": {"type": "string", "description": "x"}, "b": {}}, "required": ["b", "a"]}"#,
         0,
     );
-    check(
-        old,
-        r#"{"properties": {"a": {"type": "integer"}}, "required": ["a"]}"#,
-        1,
-    );
-    check(
-        old,
-        r#"{"properties": {"a": {"type": "string"}}, "required": []}"#,
-        1,
-    );
+    check(old, r#"{"properties": {"a": {"type": "integer"}}, "required": ["a"]}"#, 1);
+    check(old, r#"{"properties": {"a": {"type": "string"}}, "required": []}"#, 1);
     check(old, r#"{"properties": {}, "required": ["a"]}"#, 1);
-    check(
-        old,
-        r#"{"properties": {"a": {"type": "string", "enum": ["x"]}}, "required": ["a"]}"#,
-        1,
-    );
-    check(
-        r#"{"type": ["string"]}"#,
-        r#"{"type": ["string", "null"]}"#,
-        1,
-    );
+    check(old, r#"{"properties": {"a": {"type": "string", "enum": ["x"]}}, "required": ["a"]}"#, 1);
+    check(r#"{"type": ["string"]}"#, r#"{"type": ["string", "null"]}"#, 1);
 }
 
 /// Checks a line: valid under the committed schema, and equal to what serde makes of the types.
@@ -177,10 +146,8 @@ fn decode_base64(text: &str) -> Vec<u8> {
     assert_eq!(text.len() % 4, 0);
     for group in text.as_bytes().chunks(4) {
         let pads = group.iter().filter(|c| **c == b'=').count();
-        let bits = group[..4 - pads]
-            .iter()
-            .fold(0u32, |bits, c| bits << 6 | u32::from(digit(*c)))
-            << (6 * pads);
+        let bits =
+            group[..4 - pads].iter().fold(0u32, |bits, c| bits << 6 | u32::from(digit(*c))) << (6 * pads);
         out.extend_from_slice(&bits.to_be_bytes()[1..4 - pads]);
     }
     out
@@ -201,9 +168,7 @@ fn bytes_of(text: &str, raw: Option<&String>) -> Vec<u8> {
 fn strings_of(texts: &[Option<String>], raws: Option<&Vec<Option<String>>>) -> Vec<Vec<u8>> {
     let raw = |index: usize| raws.map(|raws| raws[index].as_ref().unwrap());
     let strings = texts.iter().enumerate();
-    strings
-        .map(|(index, text)| bytes_of(text.as_ref().unwrap(), raw(index)))
-        .collect()
+    strings.map(|(index, text)| bytes_of(text.as_ref().unwrap(), raw(index))).collect()
 }
 
 fn render(exec: &SimulatedExec, assembler: &mut Assembler) -> Exec {
@@ -320,10 +285,7 @@ fn an_absent_value_has_its_reason() {
         ("exe", "the exec failed"),
         ("login_uid", "not set"),
     ];
-    assert_eq!(
-        missing,
-        expected.map(|(name, why)| (name.into(), why.into()))
-    );
+    assert_eq!(missing, expected.map(|(name, why)| (name.into(), why.into())));
     assert_eq!(line.argv, Some(vec![None]));
     assert_eq!(line.errno.as_deref(), Some("EFAULT"));
 }
@@ -346,11 +308,7 @@ fn starts_losses_and_ends_are_lines() {
     let filters = event::Filters {
         pids: vec![1, 2],
         comms: vec!["a\"b".into()],
-        cgroup: Some(event::Cgroup {
-            path: OsString::from_vec(vec![b'/', 0xff]).into(),
-            id: 7,
-            level: 1,
-        }),
+        cgroup: Some(event::Cgroup { path: OsString::from_vec(vec![b'/', 0xff]).into(), id: 7, level: 1 }),
         command: Some(vec!["sh".into(), OsString::from_vec(vec![0xff])]),
         ..event::Filters::default()
     };
@@ -366,13 +324,7 @@ fn starts_losses_and_ends_are_lines() {
         buffer_bytes: 1 << 22,
         unavailable: &unavailable,
     };
-    let lost = event::Lost {
-        cpu: None,
-        count: 3,
-        from_ns: 5,
-        to_ns: 9,
-        reason: LostReason::RingFull,
-    };
+    let lost = event::Lost { cpu: None, count: 3, from_ns: 5, to_ns: 9, reason: LostReason::RingFull };
     let end = event::End {
         boot_ns: 10,
         events: 5,
