@@ -27,24 +27,82 @@ pub fn essential_name(name: &str) -> &str {
 
 /// Where the last `___flavor` starts: three underscores between two characters that are none.
 fn flavor_start(name: &[u8]) -> Option<usize> {
-    name.windows(5)
-        .rposition(|w| w[0] != b'_' && w[1] == b'_' && w[2] == b'_' && w[3] == b'_' && w[4] != b'_')
-        .map(|n| n + 1)
+    if !has_triple_underscore(name) {
+        return None;
+    }
+    let between = |w: &[u8]| w[0] != b'_' && w[1..4] == *b"___" && w[4] != b'_';
+    name.windows(5).rposition(between).map(|n| n + 1)
+}
+
+/// Skips as far as the byte at hand allows: nearly every name has none.
+fn has_triple_underscore(name: &[u8]) -> bool {
+    let mut at: usize = 2;
+    while let Some(&[a, b, c]) = name.get(at.wrapping_sub(2)..=at) {
+        at += match (a, b, c) {
+            (b'_', b'_', b'_') => return true,
+            (_, b'_', b'_') => 1,
+            (_, _, b'_') => 2,
+            _ => 3,
+        };
+    }
+    false
 }
 
 fn essential_bytes(name: &[u8]) -> &[u8] {
     flavor_start(name).map_or(name, |end| &name[..end])
 }
 
-fn hash(name: &[u8]) -> u32 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for chunk in name.chunks(8) {
-        let mut bytes = [0; 8];
-        bytes[..chunk.len()].copy_from_slice(chunk);
-        hash =
-            (hash.rotate_left(5) ^ u64::from_le_bytes(bytes)).wrapping_mul(0x517c_c1b7_2722_0a95);
+/// Of the name's 8-byte words, the last one padded with zeros.
+#[derive(Default)]
+struct Hash(u64);
+
+impl Hash {
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
-    (hash >> 32) as u32
+
+    fn of(name: &[u8]) -> Hash {
+        let mut hash = Hash::default();
+        let (words, rest) = name.as_chunks::<8>();
+        for word in words {
+            hash.mix(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            hash.mix(
+                rest.iter()
+                    .rev()
+                    .fold(0, |word, &byte| (word << 8) | u64::from(byte)),
+            );
+        }
+        hash
+    }
+
+    /// The length of the NUL-terminated string at the start of `tail`, and its hash, in one pass of 8-byte words.
+    fn of_string(tail: &[u8]) -> Option<(usize, Hash)> {
+        const LOW: u64 = 0x0101_0101_0101_0101;
+        let mut hash = Hash::default();
+        let (words, _) = tail.as_chunks::<8>();
+        for (n, word) in words.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            // The lowest set bit marks the first byte that is 0.
+            let zeros = word.wrapping_sub(LOW) & !word & (LOW << 7);
+            if zeros == 0 {
+                hash.mix(word);
+                continue;
+            }
+            let bits = zeros.trailing_zeros() & !7;
+            if bits > 0 {
+                hash.mix(word & ((1 << bits) - 1));
+            }
+            return Some((n * 8 + bits as usize / 8, hash));
+        }
+        let length = tail.iter().position(|&byte| byte == 0)?;
+        Some((length, Hash::of(&tail[..length])))
+    }
+
+    fn bucket(&self, buckets: usize) -> usize {
+        (self.0 >> 32) as usize & buckets.wrapping_sub(1)
+    }
 }
 
 impl NameIndex {
@@ -56,17 +114,23 @@ impl NameIndex {
         };
         for (position, &record) in btf.records.iter().enumerate().rev() {
             let name = word(&btf.data, record as usize);
-            let Some(name) = (name != 0).then(|| btf.string_bytes(name)).flatten() else {
+            let Some(tail) = (name != 0).then(|| btf.string_tail(name)).flatten() else {
                 continue;
             };
-            let head = &mut index.heads[hash(essential_bytes(name)) as usize & (buckets - 1)];
+            let Some((length, mut hash)) = Hash::of_string(tail) else {
+                continue;
+            };
+            if let Some(end) = flavor_start(&tail[..length]) {
+                hash = Hash::of(&tail[..end]);
+            }
+            let head = &mut index.heads[hash.bucket(buckets)];
             index.next[position] = core::mem::replace(head, position as u32 + 1);
         }
         index
     }
 
     fn chain(&self, essential: &[u8]) -> impl Iterator<Item = usize> + use<'_> {
-        let bucket = hash(essential) as usize & self.heads.len().wrapping_sub(1);
+        let bucket = Hash::of(essential).bucket(self.heads.len());
         let follow = |link: Link| (link as usize).checked_sub(1);
         let first = self.heads.get(bucket).copied().and_then(follow);
         core::iter::successors(first, move |&position| {

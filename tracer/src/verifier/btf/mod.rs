@@ -16,6 +16,7 @@
 //! It must not know: files, ELF, programs, the running kernel.
 
 pub mod builder;
+mod edit;
 mod error;
 mod field;
 mod func;
@@ -32,6 +33,7 @@ mod types;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+pub use edit::BtfEditor;
 pub use error::BtfError;
 pub use field::{Bitfield, FieldLocation};
 pub use func::FuncSignature;
@@ -63,6 +65,8 @@ pub struct Btf {
     data: Cow<'static, [u8]>,
     /// Where the strings lie in `data`.
     strings: core::ops::Range<usize>,
+    /// Where the types end in `data`.
+    types_end: usize,
     /// Byte offset in `data` of each of this blob's own records; the first has id `first_id`.
     records: Vec<u32>,
     base: Option<Arc<Btf>>,
@@ -103,6 +107,7 @@ impl Btf {
         strings::check(&data, &sections.strings, first_string)?;
         let records = scan::records(&data, &sections, first_id)?;
         Ok(Btf {
+            types_end: sections.types.end,
             strings: sections.strings,
             records,
             base,
