@@ -1,3 +1,4 @@
 //! Shows what runs on a live Linux host, and says what the kernel's BPF verifier will say.
 
+pub mod object;
 pub mod verifier;

@@ -1,0 +1,242 @@
+//! One program, ready for bpf(BPF_PROG_LOAD) on one kernel, and where each of its instructions comes from.
+
+use std::sync::Arc;
+
+use super::btf_ext::{FuncInfo, LineInfo};
+use super::functions::Function;
+use super::insn::Insn;
+use super::kinds::{AttachType, ProgramType, program_flags};
+use super::section_defs::Extra;
+use super::struct_ops::Binding;
+use super::target::{ModuleId, Target};
+use super::{ObjectError, ProgramId, Resolved, btf_fixup, ctx_tag, link};
+use crate::verifier::btf::{Btf, Kind, TypeId};
+
+/// A program as the kernel would get it, but for descriptors: in `lddw`, a map is its number in `Resolved::maps`; a
+/// module is its number in `Target::modules` plus one (in the second half of `lddw`, and in a kfunc call's offset).
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub id: ProgramId,
+    pub name: String,
+    pub section: String,
+    pub program_type: ProgramType,
+    pub attach_type: AttachType,
+    pub attach: Attach,
+    /// Flags of BPF_PROG_LOAD (`program_flags`).
+    pub flags: u32,
+    pub insns: Vec<Insn>,
+    /// The functions that make it up, in order; the first is the program itself.
+    pub functions: Vec<Placed>,
+    pub func_info: Vec<FuncInfo>,
+    pub line_info: Vec<LineInfo>,
+    /// Instructions that no kernel takes, because what they need is missing.
+    pub poisoned: Vec<Poisoned>,
+    /// The BTF that goes with it; `func_info`, `line_info` and the maps' types refer to it.
+    pub btf: Option<Arc<Btf>>,
+}
+
+/// What a program is attached to as far as loading it must know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Attach {
+    /// Nothing, or known only when it is attached.
+    Later,
+    /// A type of the kernel's or a module's BTF: a function, a hook, a tracepoint's typedef.
+    Btf {
+        type_id: TypeId,
+        module: Option<ModuleId>,
+    },
+    /// A function of another BPF program, which must be loaded first.
+    Program {
+        function: String,
+    },
+    StructOps(Binding),
+}
+
+/// A function's place in a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Placed {
+    /// In instruction slots.
+    pub start: u32,
+    pub function: ProgramId,
+}
+
+/// An instruction that was made unacceptable, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Poisoned {
+    /// In instruction slots.
+    pub insn: u32,
+    pub reason: String,
+}
+
+/// A line of the source, from BTF.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SourceLine<'p> {
+    pub file: &'p str,
+    pub line: u32,
+    pub column: u16,
+    /// The line itself; may be empty.
+    pub text: &'p str,
+}
+
+impl Program {
+    /// The source line that an instruction was compiled from.
+    pub fn source(&self, insn: usize) -> Option<SourceLine<'_>> {
+        let after = self
+            .line_info
+            .partition_point(|line| line.insn as usize <= insn);
+        let info = self.line_info.get(after.checked_sub(1)?)?;
+        let btf = self.btf.as_deref()?;
+        let (file, text) = (btf.string(info.file_name), btf.string(info.text));
+        Some(SourceLine {
+            file,
+            line: info.line,
+            column: info.column,
+            text,
+        })
+    }
+
+    /// The function that an instruction belongs to.
+    pub fn function_at(&self, insn: usize) -> Option<ProgramId> {
+        let after = self
+            .functions
+            .partition_point(|placed| placed.start as usize <= insn);
+        Some(self.functions.get(after.checked_sub(1)?)?.function)
+    }
+
+    /// The instructions as bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.insns.iter().flat_map(|insn| insn.to_bytes()).collect()
+    }
+}
+
+pub(super) fn build(resolved: &Resolved<'_>, id: ProgramId) -> Result<Program, ObjectError> {
+    let function = resolved
+        .object
+        .functions
+        .get(id)
+        .ok_or(ObjectError::NoSuchProgram { program: id.0 })?;
+    let Some(def) = function.def else {
+        let reason = format!(
+            "section name '{}' says of no program type",
+            function.section
+        );
+        return Err(ObjectError::function(&function.name, reason));
+    };
+    let features = &resolved.target.features;
+    let attach = attach(resolved, id, function)?;
+    let mut linked = link::link(resolved, id)?;
+    let mut btf = resolved.kernel_btf.clone();
+    if !features.arg_ctx_tag
+        && let Some(own) = resolved.object.btf.as_deref()
+        && let Some(fixed) = ctx_tag::fix(own, &mut linked.func_info, def.program_type)?
+    {
+        btf = Some(Arc::new(btf_fixup::for_kernel(
+            &fixed,
+            &resolved.object.functions.list,
+            features,
+        )?));
+    }
+    let sleepable = if def.extra.is_sleepable() {
+        program_flags::SLEEPABLE
+    } else {
+        0
+    };
+    let frags = if def.extra == Extra::XdpFrags {
+        program_flags::XDP_HAS_FRAGS
+    } else {
+        0
+    };
+    let attach_type = match attach {
+        Attach::StructOps(binding) => binding.member,
+        _ if def.extra.is_usdt() && features.uprobe_multi => AttachType::TRACE_UPROBE_MULTI,
+        _ if def.extra == Extra::AttachTypeOptional && !features.expected_attach_type => {
+            AttachType::NONE
+        }
+        _ => def.attach_type,
+    };
+    Ok(Program {
+        id,
+        name: function.name.clone(),
+        section: function.section.clone(),
+        program_type: def.program_type,
+        attach_type,
+        attach,
+        flags: sleepable | frags,
+        insns: linked.insns,
+        functions: linked.placed,
+        func_info: linked.func_info,
+        line_info: linked.line_info,
+        poisoned: linked.poisoned,
+        btf,
+    })
+}
+
+fn attach(
+    resolved: &Resolved<'_>,
+    id: ProgramId,
+    function: &Function,
+) -> Result<Attach, ObjectError> {
+    let bad = |reason: String| Err(ObjectError::function(&function.name, reason));
+    if function.program_type() == ProgramType::StructOps {
+        return match resolved.bound.programs.get(&id) {
+            Some(binding) => Ok(Attach::StructOps(*binding)),
+            None if let Some(error) = resolved.bound.obstacle(&resolved.maps, id) => {
+                Err(error.clone())
+            }
+            None => bad("no struct_ops map that is created uses it".into()),
+        };
+    }
+    if !function.def.is_some_and(|def| def.extra.wants_btf_target()) {
+        return Ok(Attach::Later);
+    }
+    let Some(name) = function.attach_name() else {
+        return bad(format!(
+            "section name '{}' does not say what it attaches to",
+            function.section
+        ));
+    };
+    if function.program_type() == ProgramType::Ext {
+        return Ok(Attach::Program {
+            function: name.into(),
+        });
+    }
+    if resolved.target.btf.is_none() {
+        return Err(ObjectError::KernelBtfMissing {
+            needed_by: format!("program '{}'", function.name),
+        });
+    }
+    match find_attach_point(resolved.target, name, function.attach_type()) {
+        Some((type_id, module)) => Ok(Attach::Btf { type_id, module }),
+        None => bad(format!("the kernel has no '{name}' to attach to")),
+    }
+}
+
+/// `function`, or `module:function`; the kernel's own types first.
+fn find_attach_point(
+    target: &Target<'_>,
+    name: &str,
+    attach: AttachType,
+) -> Option<(TypeId, Option<ModuleId>)> {
+    let (module, name) = match name.split_once(':') {
+        Some((module, name)) => (Some(module), name),
+        None => (None, name),
+    };
+    let (prefix, kind) = match attach {
+        AttachType::TRACE_RAW_TP => ("btf_trace_", Kind::Typedef),
+        AttachType::LSM_MAC | AttachType::LSM_CGROUP => ("bpf_lsm_", Kind::Func),
+        AttachType::TRACE_ITER => ("bpf_iter_", Kind::Func),
+        _ => ("", Kind::Func),
+    };
+    let full = format!("{prefix}{name}");
+    if module.is_none_or(|module| "vmlinux".starts_with(module))
+        && let Some(id) = target.btf?.find(kind, &full)
+    {
+        return Some((id, None));
+    }
+    let numbered = target.modules.iter().enumerate();
+    let mut candidates =
+        numbered.filter(|(_, m)| module.is_none_or(|name| m.name.starts_with(name)));
+    candidates.find_map(|(index, module)| {
+        Some((module.btf.find(kind, &full)?, Some(ModuleId(index as u32))))
+    })
+}
