@@ -3,6 +3,8 @@
 //! libbpf probes a running kernel for each of these; here they come from the version in which they appeared.
 //! They are about loading alone: what the verifier accepts is the profile's business.
 
+use crate::verifier::btf::{BtfRules, Rule};
+
 /// A kernel release, `5.10.223`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KernelVersion {
@@ -46,6 +48,8 @@ pub struct KernelFeatures {
     pub array_mmap: bool,
     /// BTF_FUNC_GLOBAL (5.6).
     pub btf_global_func: bool,
+    /// A DATASEC without variables (5.11).
+    pub btf_empty_datasec: bool,
     /// BTF_KIND_FLOAT (5.13).
     pub btf_float: bool,
     /// bpf_get_attach_cookie (5.15; LINUX_HAS_BPF_COOKIE).
@@ -62,9 +66,26 @@ pub struct KernelFeatures {
     pub arg_ctx_tag: bool,
     /// DATASEC names that start with `?` (6.9).
     pub btf_question_mark_datasec: bool,
+    /// Tags with any attribute (6.15).
+    pub btf_attribute_tags: bool,
 }
 
 impl KernelFeatures {
+    /// What this kernel's check of BTF allows.
+    pub fn btf_rules(&self) -> BtfRules {
+        let rule = |allowed| {
+            if allowed {
+                Rule::Allowed
+            } else {
+                Rule::Refused
+            }
+        };
+        BtfRules {
+            empty_datasec: rule(self.btf_empty_datasec),
+            attribute_tags: rule(self.btf_attribute_tags),
+        }
+    }
+
     /// What a mainline kernel of this version has.
     pub fn of(version: KernelVersion) -> KernelFeatures {
         let since = |major, minor| version >= KernelVersion::new(major, minor, 0);
@@ -77,6 +98,7 @@ impl KernelFeatures {
             probe_read_kernel: since(5, 5),
             array_mmap: since(5, 5),
             btf_global_func: since(5, 6),
+            btf_empty_datasec: since(5, 11),
             btf_float: since(5, 13),
             bpf_cookie: since(5, 15),
             btf_decl_tag: since(5, 16),
@@ -85,6 +107,7 @@ impl KernelFeatures {
             uprobe_multi: since(6, 6),
             arg_ctx_tag: since(6, 8),
             btf_question_mark_datasec: since(6, 9),
+            btf_attribute_tags: since(6, 15),
         }
     }
 }

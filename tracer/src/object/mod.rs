@@ -38,7 +38,7 @@ mod target;
 
 use std::sync::Arc;
 
-use crate::verifier::btf::{Btf, DeclTagTarget, FuncLinkage};
+use crate::verifier::btf::{Btf, DeclTagTarget, FuncLinkage, Refusal, check};
 
 pub use btf_ext::{FuncInfo, LineInfo};
 pub use error::ObjectError;
@@ -229,11 +229,7 @@ impl Object {
         let mut maps = self.maps.clone();
         let externs = resolve::externs(self, &mut maps, target)?;
         let bound = struct_ops::bind(self, &mut maps, target);
-        for map in &mut maps {
-            adapt_types(map);
-            map.inner.as_deref_mut().into_iter().for_each(adapt_types);
-        }
-        let kernel_btf = match self.btf.as_deref() {
+        let mut btf = match self.btf.as_deref() {
             Some(btf) => Some(Arc::new(btf_fixup::for_kernel(
                 btf,
                 &self.functions.list,
@@ -241,19 +237,35 @@ impl Object {
             )?)),
             None => None,
         };
+        let refused = btf
+            .as_deref()
+            .and_then(|btf| check(btf, target.features.btf_rules()).err());
+        if refused.is_some() {
+            btf = None;
+        }
+        for map in &mut maps {
+            adapt_types(map, btf.as_deref());
+            map.inner
+                .as_deref_mut()
+                .into_iter()
+                .for_each(|inner| adapt_types(inner, btf.as_deref()));
+        }
         Ok(Resolved {
             object: self,
             target,
             maps,
             externs,
             bound,
-            kernel_btf,
+            btf,
+            refused,
         })
     }
 }
 
-fn adapt_types(map: &mut Map) {
-    if map.map_type.is_created_without_btf() {
+/// Types of keys and values are for kernels that have the object's BTF, and for some types of maps.
+fn adapt_types(map: &mut Map, btf: Option<&Btf>) {
+    if map.map_type.is_created_without_btf() || btf.is_none() && map.map_type != MapType::STRUCT_OPS
+    {
         (map.key_type, map.value_type) = Default::default();
     }
 }
@@ -265,7 +277,9 @@ pub struct Resolved<'o> {
     maps: Vec<Map>,
     externs: Vec<Resolution>,
     bound: struct_ops::Bound,
-    kernel_btf: Option<Arc<Btf>>,
+    /// What the kernel has; `None` also if it refused it.
+    btf: Option<Arc<Btf>>,
+    refused: Option<Refusal>,
 }
 
 impl Resolved<'_> {
@@ -279,9 +293,14 @@ impl Resolved<'_> {
         &self.externs
     }
 
-    /// The object's BTF as this kernel gets it.
+    /// The object's BTF as this kernel has it. `None` if there is none, or the kernel refuses it.
     pub fn btf(&self) -> Option<&Arc<Btf>> {
-        self.kernel_btf.as_ref()
+        self.btf.as_ref()
+    }
+
+    /// Why the kernel refuses the object's BTF. A loader goes on without it, unless the object has struct_ops.
+    pub fn btf_refusal(&self) -> Option<Refusal> {
+        self.refused
     }
 
     /// struct_ops maps that this kernel cannot take, and why. A loader that creates all maps fails at the first.

@@ -27,12 +27,16 @@ pub struct Program {
     pub insns: Vec<Insn>,
     /// The functions that make it up, in order; the first is the program itself.
     pub functions: Vec<Placed>,
+    /// Empty if the kernel has no BTF of the object.
     pub func_info: Vec<FuncInfo>,
+    /// For the kernel if `btf` is there, and for `source` in any case.
     pub line_info: Vec<LineInfo>,
     /// Instructions that no kernel takes, because what they need is missing.
     pub poisoned: Vec<Poisoned>,
-    /// The BTF that goes with it; `func_info`, `line_info` and the maps' types refer to it.
+    /// The BTF that the kernel has with it; `func_info` and `line_info` refer to it.
     pub btf: Option<Arc<Btf>>,
+    /// The object's BTF, for its strings.
+    strings: Option<Arc<Btf>>,
 }
 
 /// What a program is attached to as far as loading it must know.
@@ -85,7 +89,7 @@ impl Program {
             .line_info
             .partition_point(|line| line.insn as usize <= insn);
         let info = self.line_info.get(after.checked_sub(1)?)?;
-        let btf = self.btf.as_deref()?;
+        let btf = self.strings.as_deref()?;
         let (file, text) = (btf.string(info.file_name), btf.string(info.text));
         Some(SourceLine {
             file,
@@ -125,9 +129,12 @@ pub(super) fn build(resolved: &Resolved<'_>, id: ProgramId) -> Result<Program, O
     let features = &resolved.target.features;
     let attach = attach(resolved, id, function)?;
     let mut linked = link::link(resolved, id)?;
-    let mut btf = resolved.kernel_btf.clone();
+    let mut btf = resolved.btf.clone();
+    if btf.is_none() {
+        linked.func_info.clear();
+    }
     if !features.arg_ctx_tag
-        && let Some(own) = resolved.object.btf.as_deref()
+        && let Some(own) = resolved.object.btf.as_deref().filter(|_| btf.is_some())
         && let Some(fixed) = ctx_tag::fix(own, &mut linked.func_info, def.program_type)?
     {
         btf = Some(Arc::new(btf_fixup::for_kernel(
@@ -168,6 +175,7 @@ pub(super) fn build(resolved: &Resolved<'_>, id: ProgramId) -> Result<Program, O
         line_info: linked.line_info,
         poisoned: linked.poisoned,
         btf,
+        strings: resolved.object.btf.clone(),
     })
 }
 
@@ -178,6 +186,9 @@ fn attach(
 ) -> Result<Attach, ObjectError> {
     let bad = |reason: String| Err(ObjectError::function(&function.name, reason));
     if function.program_type() == ProgramType::StructOps {
+        if let Some(refusal) = resolved.refused {
+            return bad(format!("struct_ops needs the object's BTF: {refusal}"));
+        }
         return match resolved.bound.programs.get(&id) {
             Some(binding) => Ok(Attach::StructOps(*binding)),
             None if let Some(error) = resolved.bound.obstacle(&resolved.maps, id) => {

@@ -16,6 +16,7 @@
 //! It must not know: files, ELF, programs, the running kernel.
 
 pub mod builder;
+mod check;
 mod edit;
 mod error;
 mod field;
@@ -33,6 +34,7 @@ mod types;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+pub use check::{BtfRules, Refusal, Rule, check};
 pub use edit::BtfEditor;
 pub use error::BtfError;
 pub use field::{Bitfield, FieldLocation};
@@ -58,6 +60,13 @@ impl core::fmt::Display for TypeId {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "[{}]", self.0)
     }
+}
+
+/// Whether a struct's record can declare bitfields (the kind flag).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemberFlags {
+    Plain,
+    WithBitfields,
 }
 
 /// One blob of BTF, alone or split (a module's BTF, on top of the kernel's).
@@ -160,6 +169,16 @@ impl Btf {
         }
         let (owner, record) = self.locate(id)?;
         Some(scan::kind_of(scan::word(&owner.data, record + 4)))
+    }
+
+    /// How a struct's or union's members are encoded.
+    pub fn member_flags(&self, id: TypeId) -> MemberFlags {
+        match self.locate(id) {
+            Some((owner, record)) if scan::kind_flag(scan::word(&owner.data, record + 4)) => {
+                MemberFlags::WithBitfields
+            }
+            _ => MemberFlags::Plain,
+        }
     }
 
     /// A type's own name; empty for what has none, and for an id that does not exist.

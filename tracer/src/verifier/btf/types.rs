@@ -224,10 +224,13 @@ impl core::fmt::Debug for Elements<'_> {
 impl<'a> Elements<'a> {
     /// The three first words of each element (the third is the next element's for elements of 8 bytes).
     fn words(self, size: usize) -> impl ExactSizeIterator<Item = [u32; 3]> + Clone + use<'a> {
-        (0..self.count).map(move |n| {
-            let at = self.at + n * size;
-            [0, 4, 8].map(|field| word(&self.owner.data, at + field))
-        })
+        (0..self.count).map(move |n| self.element(n, size))
+    }
+
+    /// The words of element `n`, which must be less than `count`.
+    fn element(self, n: usize, size: usize) -> [u32; 3] {
+        let at = self.at + n * size;
+        [0, 4, 8].map(|field| word(&self.owner.data, at + field))
     }
 }
 
@@ -237,30 +240,34 @@ impl<'a> Composite<'a> {
     }
 
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'a>> + Clone + use<'a> {
-        let Elements { owner, info, .. } = self.elements;
-        self.elements
+        let elements = self.elements;
+        elements
             .words(12)
-            .map(move |[name, type_id, offset]| Member {
-                name: owner.string(name),
-                type_id: TypeId(type_id),
-                bit_offset: if kind_flag(info) {
-                    offset & 0xff_ffff
-                } else {
-                    offset
-                },
-                bitfield_size: if kind_flag(info) {
-                    (offset >> 24) as u8
-                } else {
-                    0
-                },
-            })
+            .map(move |words| Self::decode(elements, words))
     }
 
     /// The member with this number.
     pub fn member(&self, number: usize) -> Option<Member<'a>> {
-        (number < self.member_count())
-            .then(|| self.members().nth(number))
-            .flatten()
+        let elements = self.elements;
+        (number < elements.count).then(|| Self::decode(elements, elements.element(number, 12)))
+    }
+
+    fn decode(elements: Elements<'a>, [name, type_id, offset]: [u32; 3]) -> Member<'a> {
+        let with_bitfields = kind_flag(elements.info);
+        Member {
+            name: elements.owner.string(name),
+            type_id: TypeId(type_id),
+            bit_offset: if with_bitfields {
+                offset & 0xff_ffff
+            } else {
+                offset
+            },
+            bitfield_size: if with_bitfields {
+                (offset >> 24) as u8
+            } else {
+                0
+            },
+        }
     }
 }
 
@@ -307,14 +314,25 @@ impl<'a> FuncProto<'a> {
 }
 
 impl<'a> Datasec<'a> {
+    pub fn var_count(&self) -> usize {
+        self.elements.count
+    }
+
     pub fn vars(&self) -> impl ExactSizeIterator<Item = SectionVar> + Clone + use<'a> {
-        self.elements
-            .words(12)
-            .map(|[type_id, offset, size]| SectionVar {
-                type_id: TypeId(type_id),
-                offset,
-                size,
-            })
+        self.elements.words(12).map(Self::decode)
+    }
+
+    /// The variable with this number.
+    pub fn var(&self, number: usize) -> Option<SectionVar> {
+        (number < self.elements.count).then(|| Self::decode(self.elements.element(number, 12)))
+    }
+
+    fn decode([type_id, offset, size]: [u32; 3]) -> SectionVar {
+        SectionVar {
+            type_id: TypeId(type_id),
+            offset,
+            size,
+        }
     }
 }
 
