@@ -79,6 +79,19 @@ fn compare_kernel(objects: &Path, inputs: &Path, kernel: &str) -> Result<()> {
                 continue;
             }
         };
+        let known: Vec<&str> = records.iter().map(|record| text(record, "prog")).collect();
+        for (id, function) in object
+            .programs()
+            .filter(|(_, function)| !known.contains(&function.name.as_str()))
+        {
+            match resolved.program(id) {
+                Ok(_) => println!(
+                    "{kernel} {name} {}: libbpf gave up on it, we do not",
+                    function.name
+                ),
+                Err(_) => *tally.entry("given up by both").or_default() += 1,
+            }
+        }
         for record in records {
             let differences = compare_program(&object, &resolved, record);
             identical += usize::from(differences.is_empty());

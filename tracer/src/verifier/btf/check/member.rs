@@ -51,7 +51,7 @@ fn integer(
         MemberFlags::WithBitfields if !is_regular_int(int) => {
             return Err("Invalid member base type");
         }
-        MemberFlags::WithBitfields if bits == 0 && at % 8 != 0 => {
+        MemberFlags::WithBitfields if bits == 0 && !at.is_multiple_of(8) => {
             return Err("Invalid member offset");
         }
         MemberFlags::WithBitfields if bits > u64::from(int.bits) => {
