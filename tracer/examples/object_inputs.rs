@@ -47,6 +47,7 @@ fn compare_kernel(objects: &Path, inputs: &Path, kernel: &str) -> Result<()> {
         features,
         kconfig,
         symbols: Symbols::Unknown,
+        possible_cpus: Some(2),
     };
     let mut by_object: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in std::fs::read_to_string(inputs.join(format!("inputs-{kernel}.jsonl")))?.lines() {

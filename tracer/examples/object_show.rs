@@ -20,6 +20,7 @@ fn main() -> Result<()> {
         features,
         kconfig: Some(""),
         symbols: Symbols::Unknown,
+        possible_cpus: Some(2),
     };
     for path in objects {
         let object = match Object::parse(&std::fs::read(path)?, path) {
@@ -41,6 +42,9 @@ fn main() -> Result<()> {
             resolved.maps().len(),
             object.license()
         );
+        if let Some(refusal) = resolved.btf_refusal() {
+            println!("  {refusal}");
+        }
         for (id, function) in object.programs() {
             match resolved.program(id) {
                 Ok(program) => {

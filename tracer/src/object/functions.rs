@@ -22,6 +22,8 @@ pub struct Function {
     /// What the section's name says, if it is one that libbpf knows.
     pub def: Option<&'static SectionDef>,
     pub autoload: Autoload,
+    /// Set by the loader; otherwise the section's name says it.
+    pub(super) attach_to: Option<String>,
     pub(super) section_id: SectionId,
     /// First instruction, and number of them, in the section.
     pub(super) start: usize,
@@ -85,9 +87,10 @@ impl Function {
         self.def.map_or(AttachType::NONE, |def| def.attach_type)
     }
 
-    /// What the section's name says after the first `/`.
+    /// What it attaches to: as the loader says, or what follows the first `/` in the section's name.
     pub fn attach_name(&self) -> Option<&str> {
-        self.section.split_once('/').map(|(_, name)| name)
+        let named = self.section.split_once('/').map(|(_, name)| name);
+        self.attach_to.as_deref().or(named)
     }
 
     fn contains(&self, insn: usize) -> bool {
@@ -207,6 +210,7 @@ fn function(
         role,
         def: section_def(name),
         autoload,
+        attach_to: None,
         section_id,
         start: start / INSN_SIZE,
         count: size / INSN_SIZE,

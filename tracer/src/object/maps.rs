@@ -24,7 +24,7 @@ pub struct Map {
     /// In bytes, as `value_size`.
     pub key_size: u32,
     pub value_size: u32,
-    /// 0 for a perf event array stands for the number of CPUs.
+    /// 0 for a perf event array stands for the number of CPUs, where that is not known.
     pub max_entries: u32,
     pub flags: u32,
     pub extra: u64,

@@ -185,6 +185,14 @@ impl Object {
         self.kernel_version
     }
 
+    /// Names what a program attaches to, for one whose section does not say it or says something else.
+    pub fn set_attach_name(&mut self, id: ProgramId, name: &str) -> Result<(), ObjectError> {
+        let function = self.functions.list.get_mut(id.0 as usize);
+        let function = function.ok_or(ObjectError::NoSuchProgram { program: id.0 })?;
+        function.attach_to = Some(name.into());
+        Ok(())
+    }
+
     /// Gives a global variable another initial value. The value must have the variable's size.
     pub fn set_global(&mut self, name: &str, value: &[u8]) -> Result<(), ObjectError> {
         let bad = |reason: &str| {
@@ -229,6 +237,11 @@ impl Object {
         let mut maps = self.maps.clone();
         let externs = resolve::externs(self, &mut maps, target)?;
         let bound = struct_ops::bind(self, &mut maps, target);
+        let without_size =
+            |map: &&mut Map| map.map_type == MapType::PERF_EVENT_ARRAY && map.max_entries == 0;
+        for map in maps.iter_mut().filter(without_size) {
+            map.max_entries = target.possible_cpus.unwrap_or(0);
+        }
         let mut btf = match self.btf.as_deref() {
             Some(btf) => Some(Arc::new(btf_fixup::for_kernel(
                 btf,

@@ -17,6 +17,8 @@ pub struct Target<'t> {
     /// The text of the kernel's configuration (`CONFIG_X=y` by line), if known.
     pub kconfig: Option<&'t str>,
     pub symbols: Symbols<'t>,
+    /// How many CPUs the kernel may have: the size of a perf event array that names none.
+    pub possible_cpus: Option<u32>,
 }
 
 /// A module's name and split BTF.
