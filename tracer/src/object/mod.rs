@@ -16,6 +16,7 @@
 
 mod btf_ext;
 mod btf_fixup;
+pub mod builder;
 mod co_re;
 mod ctx_tag;
 mod elf;
@@ -35,6 +36,8 @@ mod resolve;
 mod section_defs;
 mod struct_ops;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -10,6 +10,8 @@
 mod graph;
 mod member;
 mod meta;
+#[cfg(test)]
+mod tests;
 
 use super::{Btf, Kind, MAX_DEPTH, Type, TypeId};
 
