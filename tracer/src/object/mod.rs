@@ -274,6 +274,7 @@ impl Object {
             bound,
             btf,
             refused,
+            attach_points: program::attach_points(self, target),
         })
     }
 }
@@ -296,6 +297,7 @@ pub struct Resolved<'o> {
     /// What the kernel has; `None` also if it refused it.
     btf: Option<Arc<Btf>>,
     refused: Option<Refusal>,
+    attach_points: program::AttachPoints,
 }
 
 impl Resolved<'_> {

@@ -1,5 +1,6 @@
 //! One program, ready for bpf(BPF_PROG_LOAD) on one kernel, and where each of its instructions comes from.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::btf_ext::{FuncInfo, LineInfo};
@@ -9,7 +10,7 @@ use super::kinds::{AttachType, ProgramType, program_flags};
 use super::section_defs::Extra;
 use super::struct_ops::Binding;
 use super::target::{ModuleId, Target};
-use super::{ObjectError, ProgramId, Resolved, btf_fixup, ctx_tag, link};
+use super::{Object, ObjectError, ProgramId, Resolved, btf_fixup, ctx_tag, link};
 use crate::verifier::btf::{Btf, Kind, TypeId};
 
 /// A program as the kernel would get it, but for descriptors: in `lddw`, a map is its number in `Resolved::maps`; a
@@ -216,18 +217,60 @@ fn attach(
             needed_by: format!("program '{}'", function.name),
         });
     }
-    match find_attach_point(resolved.target, name, function.attach_type()) {
+    match find_attach_point(resolved, name, function.attach_type()) {
         Some((type_id, module)) => Ok(Attach::Btf { type_id, module }),
         None => bad(format!("the kernel has no '{name}' to attach to")),
     }
 }
 
-/// `function`, or `module:function`; the kernel's own types first.
-fn find_attach_point(
-    target: &Target<'_>,
-    name: &str,
-    attach: AttachType,
-) -> Option<(TypeId, Option<ModuleId>)> {
+/// Types of the kernel that the object's programs attach to.
+pub(super) type AttachPoints = HashMap<(Kind, String), TypeId>;
+
+/// Looks up the attach points of all programs at once.
+pub(super) fn attach_points(object: &Object, target: &Target<'_>) -> AttachPoints {
+    let Some(btf) = target.btf else {
+        return AttachPoints::new();
+    };
+    let wants = |f: &Function| {
+        f.def.is_some_and(|def| def.extra.wants_btf_target())
+            && f.program_type() != ProgramType::Ext
+    };
+    let programs = object.programs().filter(|(_, function)| wants(function));
+    let named = programs.filter_map(|(_, f)| Some(kernel_name(f.attach_name()?, f.attach_type())));
+    let wanted: Vec<_> = named
+        .filter(|name| name.may_be_kernels())
+        .map(|name| (name.kind, name.full))
+        .collect();
+    if wanted.is_empty() {
+        return AttachPoints::new();
+    }
+    let borrowed: Vec<_> = wanted
+        .iter()
+        .map(|(kind, name)| (*kind, name.as_str()))
+        .collect();
+    let found = btf.find_batch(&borrowed);
+    wanted
+        .into_iter()
+        .zip(found)
+        .filter_map(|(key, id)| Some((key, id?)))
+        .collect()
+}
+
+/// `function`, or `module:function`, as the kernel's BTF has it.
+struct KernelName<'n> {
+    module: Option<&'n str>,
+    kind: Kind,
+    full: String,
+}
+
+impl KernelName<'_> {
+    fn may_be_kernels(&self) -> bool {
+        self.module
+            .is_none_or(|module| "vmlinux".starts_with(module))
+    }
+}
+
+fn kernel_name(name: &str, attach: AttachType) -> KernelName<'_> {
     let (module, name) = match name.split_once(':') {
         Some((module, name)) => (Some(module), name),
         None => (None, name),
@@ -238,16 +281,35 @@ fn find_attach_point(
         AttachType::TRACE_ITER => ("bpf_iter_", Kind::Func),
         _ => ("", Kind::Func),
     };
-    let full = format!("{prefix}{name}");
-    if module.is_none_or(|module| "vmlinux".starts_with(module))
-        && let Some(id) = target.btf?.find(kind, &full)
-    {
-        return Some((id, None));
+    KernelName {
+        module,
+        kind,
+        full: format!("{prefix}{name}"),
     }
-    let numbered = target.modules.iter().enumerate();
-    let mut candidates =
-        numbered.filter(|(_, m)| module.is_none_or(|name| m.name.starts_with(name)));
-    candidates.find_map(|(index, module)| {
-        Some((module.btf.find(kind, &full)?, Some(ModuleId(index as u32))))
-    })
+}
+
+/// The kernel's own type first, then those of its modules.
+fn find_attach_point(
+    resolved: &Resolved<'_>,
+    name: &str,
+    attach: AttachType,
+) -> Option<(TypeId, Option<ModuleId>)> {
+    let name = kernel_name(name, attach);
+    let numbered = resolved.target.modules.iter().enumerate();
+    let mut modules =
+        numbered.filter(|(_, m)| name.module.is_none_or(|module| m.name.starts_with(module)));
+    let key = (name.kind, name.full.clone());
+    match resolved
+        .attach_points
+        .get(&key)
+        .filter(|_| name.may_be_kernels())
+    {
+        Some(id) => Some((*id, None)),
+        None => modules.find_map(|(index, m)| {
+            Some((
+                m.btf.find(name.kind, &name.full)?,
+                Some(ModuleId(index as u32)),
+            ))
+        }),
+    }
 }

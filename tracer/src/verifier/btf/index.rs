@@ -1,13 +1,19 @@
-//! Lookup by name: an index over one blob that is built on first use, and a batch lookup that needs none.
+//! Lookup by name through an index over one blob, built when it is first worth it.
 //!
 //! The index is a hash table of chains (`heads` by bucket, `next` by type), built in reverse so that each chain is in
 //! ascending id order: the first match is the one that the kernel and libbpf find. Names are hashed without their
 //! `___flavor`, so that CO-RE finds `task_struct___old` under `task_struct`.
 
-use std::collections::HashMap;
+use core::sync::atomic::Ordering::Relaxed;
 
-use super::scan::{kind_of, word};
+use super::scan::word;
 use super::{Btf, Kind, TypeId};
+
+/// Blobs of no more types are not worth a search without the index.
+const FEW_TYPES: usize = 2_000;
+
+/// How many searches are made before the index is built.
+const MAX_SCANS: u32 = 4;
 
 /// Position of a record in `Btf::records`, plus one; 0 ends a chain.
 type Link = u32;
@@ -140,8 +146,17 @@ impl NameIndex {
 }
 
 impl Btf {
-    /// The first type of this kind and name, the base's first. Builds the index on first use.
+    /// The first type of this kind and name, the base's first.
+    ///
+    /// The first few times a large blob is searched from end to end, which costs a fifth of the index; then the index
+    /// is built.
     pub fn find(&self, kind: Kind, name: &str) -> Option<TypeId> {
+        if self.index.get().is_none()
+            && self.records.len() > FEW_TYPES
+            && self.scans.fetch_add(1, Relaxed) < MAX_SCANS
+        {
+            return self.find_batch(&[(kind, name)]).pop().flatten();
+        }
         self.find_all(kind, name).next()
     }
 
@@ -171,66 +186,6 @@ impl Btf {
                     (essential_bytes(name) == essential.as_bytes())
                         .then_some(TypeId(btf.first_id + position as u32))
                 })
-        })
-    }
-
-    /// The first type for each (kind, name), all found in one pass over the types and without the index: for start-up,
-    /// where a handful of names is wanted once.
-    pub fn find_batch(&self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
-        let mut found = vec![None; wanted.len()];
-        let mut pending: HashMap<&[u8], Vec<usize>> = HashMap::new();
-        let mut kinds = [false; 32];
-        let mut lengths = [false; 256];
-        for (n, (kind, name)) in wanted.iter().enumerate() {
-            pending.entry(name.as_bytes()).or_default().push(n);
-            kinds[kind.number() as usize & 31] = true;
-            lengths[name.len().min(255)] = true;
-        }
-        let mut layers: Vec<&Btf> =
-            core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
-        layers.reverse();
-        for btf in layers {
-            for (position, &record) in btf.records.iter().enumerate() {
-                let info = word(&btf.data, record as usize + 4);
-                if !kinds[(info >> 24 & 0x1f) as usize] {
-                    continue;
-                }
-                let Some(name) = btf.string_bytes(word(&btf.data, record as usize)) else {
-                    continue;
-                };
-                if !lengths[name.len().min(255)] {
-                    continue;
-                }
-                for &n in pending.get(name).into_iter().flatten() {
-                    if found[n].is_none() && wanted[n].0 == kind_of(info) {
-                        found[n] = Some(TypeId(btf.first_id + position as u32));
-                    }
-                }
-            }
-        }
-        found
-    }
-
-    /// The value of an enumerator, searched in the enum of this name, or in all enums if `enum_name` is empty.
-    pub fn enum_value(&self, enum_name: &str, value: &str) -> Option<i64> {
-        let among = |id| match self.get(id)? {
-            super::Type::Enum(e) | super::Type::Enum64(e) => e.value(value),
-            _ => None,
-        };
-        match enum_name {
-            "" => self
-                .ids()
-                .filter(|&id| self.kind(id).is_some_and(Kind::is_enum))
-                .find_map(among),
-            name => self.find_name(name).find_map(among),
-        }
-    }
-
-    /// The tags on a declaration. A pass over all types: gather them once where many are needed.
-    pub fn decl_tags(&self) -> impl Iterator<Item = (TypeId, super::DeclTag<'_>)> {
-        self.ids().filter_map(|id| match self.get(id)? {
-            super::Type::DeclTag(tag) => Some((id, tag)),
-            _ => None,
         })
     }
 }

@@ -15,6 +15,7 @@
 //! References to types that do not exist and circular types are found when they are followed, and end as `None`.
 //! It must not know: files, ELF, programs, the running kernel.
 
+mod batch;
 pub mod builder;
 mod check;
 mod edit;
@@ -82,6 +83,8 @@ pub struct Btf {
     first_id: u32,
     first_string: u32,
     index: OnceLock<index::NameIndex>,
+    /// Searches by name that were made without the index.
+    scans: core::sync::atomic::AtomicU32,
 }
 
 impl core::fmt::Debug for Btf {
@@ -123,6 +126,7 @@ impl Btf {
             first_id,
             first_string,
             index: OnceLock::new(),
+            scans: core::sync::atomic::AtomicU32::new(0),
             data,
         })
     }
