@@ -19,6 +19,14 @@ pub(super) struct InfoSection<T> {
     /// `None` if the ELF file has no section of that name.
     section: Option<SectionId>,
     records: Vec<T>,
+    order: Order,
+}
+
+/// Whether records can be found by bisection. Compilers and linkers sort them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Sorted,
+    Unsorted,
 }
 
 /// Where a function starts (`struct bpf_func_info`).
@@ -187,9 +195,16 @@ fn sections<T: Record>(
         };
         let read =
             |record: &[u8]| T::read([0, 4, 8, 12].map(|at| record.get(at..).map_or(0, word)));
+        let records: Vec<T> = records.chunks_exact(size).map(read).collect();
+        let order = if records.is_sorted_by_key(Record::insn) {
+            Order::Sorted
+        } else {
+            Order::Unsorted
+        };
         found.push(InfoSection {
             section: elf.section(btf.string(name)).map(|(id, _)| id),
-            records: records.chunks_exact(size).map(read).collect(),
+            records,
+            order,
         });
         rest = after;
     }
@@ -209,25 +224,19 @@ pub(super) fn records_of<T: Record>(
     start: u32,
     count: u32,
 ) -> Option<&[T]> {
-    let records = &sections
-        .iter()
-        .find(|info| info.section == Some(section))?
-        .records;
-    let end = start.saturating_add(count);
-    let sorted = records.is_sorted_by_key(Record::insn);
-    let (first, last) = if sorted {
-        (
-            records.partition_point(|r| r.insn() < start),
-            records.partition_point(|r| r.insn() < end),
-        )
-    } else {
-        let beyond = records
-            .iter()
-            .position(|r| r.insn() >= end)
-            .unwrap_or(records.len());
-        let inside = |r: &T| r.insn() >= start;
-        let first = records[..beyond].iter().position(inside)?;
-        (first, records[..beyond].iter().rposition(inside)? + 1)
+    let info = sections.iter().find(|info| info.section == Some(section))?;
+    let (records, end) = (&info.records, start.saturating_add(count));
+    let (first, last) = match info.order {
+        Order::Sorted => info.range(start, end),
+        Order::Unsorted => {
+            let beyond = records
+                .iter()
+                .position(|r| r.insn() >= end)
+                .unwrap_or(records.len());
+            let inside = |r: &T| r.insn() >= start;
+            let first = records[..beyond].iter().position(inside)?;
+            (first, records[..beyond].iter().rposition(inside)? + 1)
+        }
     };
     records
         .get(first..last)
@@ -245,7 +254,21 @@ pub(super) fn all_records_of<T: Record>(
     let blocks = sections
         .iter()
         .filter(move |info| info.section == Some(section));
-    blocks
-        .flat_map(|info| info.records.iter().copied())
-        .filter(move |r| (start..end).contains(&r.insn()))
+    let near = move |info: &InfoSection<T>| match info.order {
+        Order::Sorted => info.range(start, end),
+        Order::Unsorted => (0, info.records.len()),
+    };
+    let records = blocks.flat_map(move |info| {
+        let (first, last) = near(info);
+        info.records.iter().copied().take(last).skip(first)
+    });
+    records.filter(move |r| (start..end).contains(&r.insn()))
+}
+
+impl<T: Record> InfoSection<T> {
+    /// Where the records of the instructions from `start` to `end` lie, if they are sorted.
+    fn range(&self, start: u32, end: u32) -> (usize, usize) {
+        let before = |insn| self.records.partition_point(|r| r.insn() < insn);
+        (before(start), before(end))
+    }
 }

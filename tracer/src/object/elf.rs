@@ -183,11 +183,19 @@ impl<'d> Elf<'d> {
                 },
             })
         };
-        let symbols = table
+        let symbols: Vec<_> = table
             .symbols()
             .iter()
             .map(symbol)
             .collect::<Result<_, _>>()?;
+        // Names may share their ends, but not so much that copies of them are far larger than the file.
+        let names: usize = symbols.iter().map(|symbol| symbol.name.len()).sum();
+        if names > data.len().saturating_mul(4) {
+            return Err(unreadable(
+                "symbol names",
+                format!("together they have {names} bytes"),
+            ));
+        }
         let mut by_name = HashMap::new();
         for (index, section) in sections.iter().enumerate().skip(1) {
             by_name.entry(section.name).or_insert(SectionId(index));

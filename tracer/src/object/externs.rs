@@ -10,6 +10,9 @@ use super::elf::{Bind, Elf, SymbolId};
 use super::kconfig::{ValueType, value_type};
 use crate::verifier::btf::{Btf, FuncLinkage, Kind, Linkage, Type, TypeId, essential_name};
 
+/// The values of all options together are some hundred bytes.
+const MAX_KCONFIG: u32 = 1 << 20;
+
 /// Index of an extern in `Object::externs`, which is libbpf's order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ExternId(pub u32);
@@ -104,13 +107,13 @@ pub(super) fn collect(elf: &Elf<'_>, btf: Option<&Btf>) -> Result<Vec<Extern>, O
         let ExternKind::Kconfig(slot) = &mut external.kind else {
             continue;
         };
-        let place = end
-            .checked_next_multiple_of(slot.align)
-            .and_then(|start| Some((start, start.checked_add(slot.size)?)));
+        let start = end.checked_next_multiple_of(slot.align);
+        let place = start.and_then(|start| Some((start, start.checked_add(slot.size)?)));
+        let place = place.filter(|(_, next)| *next <= MAX_KCONFIG);
         let Some((start, next)) = place else {
             return Err(ObjectError::external(
                 &external.name,
-                "the values of .kconfig are larger than 4 GiB",
+                "the values of .kconfig are larger than 1 MiB",
             ));
         };
         slot.offset = start;

@@ -3,6 +3,7 @@
 //! A function is a range of a code section; its instructions are copied only when a program is put together.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::elf::{Bind, Elf, Section, SectionId, Symbol, Visibility};
 use super::externs::ExternId;
@@ -17,7 +18,7 @@ use super::{ObjectError, ProgramId};
 pub struct Function {
     pub name: String,
     /// The name of its section, without a leading `?`.
-    pub section: String,
+    pub section: Arc<str>,
     pub role: Role,
     /// What the section's name says, if it is one that libbpf knows.
     pub def: Option<&'static SectionDef>,
@@ -117,10 +118,18 @@ impl Functions {
             .map(|(id, _)| id)
             .filter(|id| sections.contains_key(id));
         let mut list = Vec::new();
+        let mut names: HashMap<SectionId, Arc<str>> = HashMap::new();
         for symbol in elf.symbols.iter().filter(|symbol| symbol.is_function()) {
             let place = symbol.section.and_then(|id| Some((id, sections.get(&id)?)));
             if let Some((id, section)) = place {
-                list.push(function(symbol, id, section, text)?);
+                let name = names.entry(id).or_insert_with(|| {
+                    section
+                        .name
+                        .strip_prefix('?')
+                        .unwrap_or(section.name)
+                        .into()
+                });
+                list.push(function(symbol, id, section, Arc::clone(name), text)?);
             }
         }
         list.sort_by_key(|function| (function.section_id, function.start));
@@ -178,6 +187,7 @@ fn function(
     symbol: &Symbol<'_>,
     section_id: SectionId,
     section: &Section<'_>,
+    name: Arc<str>,
     text: Option<SectionId>,
 ) -> Result<Function, ObjectError> {
     let bad = |reason: &str| {
@@ -200,15 +210,16 @@ fn function(
     if role == Role::Program && symbol.bind == Bind::Local {
         return bad("it is static, and only subprograms in .text can be");
     }
-    let (name, autoload) = match section.name.strip_prefix('?') {
-        Some(name) => (name, Autoload::No),
-        None => (section.name, Autoload::Yes),
+    let autoload = if section.name.starts_with('?') {
+        Autoload::No
+    } else {
+        Autoload::Yes
     };
     Ok(Function {
         name: symbol.name.into(),
-        section: name.into(),
         role,
-        def: section_def(name),
+        def: section_def(&name),
+        section: name,
         autoload,
         attach_to: None,
         section_id,

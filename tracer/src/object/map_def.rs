@@ -7,6 +7,9 @@ use super::kinds::MapType;
 use super::maps::{Map, MapKind, Pinning};
 use crate::verifier::btf::{Btf, Composite, Kind, Linkage, Member, Type, TypeId};
 
+/// The kernel takes 15 characters; libbpf finds maps by longer names.
+const MAX_NAME: usize = 1024;
+
 /// The maps of `.maps`, in the order of BTF's list of the section's variables.
 pub(super) fn declared(
     id: SectionId,
@@ -32,6 +35,9 @@ pub(super) fn declared(
             ));
         };
         let bad = |reason: &str| Err(ObjectError::map(var.name, reason));
+        if var.name.len() > MAX_NAME {
+            return bad("its name is too long");
+        }
         if var.name.is_empty() {
             return Err(ObjectError::section(
                 section.name,

@@ -3,7 +3,7 @@
 //! `collect` and `relocate` read what the object says; `bind` fits it to the kernel's own struct, which may have other
 //! members at other places.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::elf::{Elf, Relocation as Entry, Section, SectionId};
 use super::functions::Autoload;
@@ -22,8 +22,8 @@ pub struct StructOps {
     pub type_id: TypeId,
     /// Its bytes in the object.
     pub data: Vec<u8>,
-    /// For each member, the program that it points to.
-    pub programs: Vec<Option<ProgramId>>,
+    /// The programs that members point to, by the member's number.
+    pub programs: BTreeMap<usize, ProgramId>,
 }
 
 /// Where the kernel calls a struct_ops program from.
@@ -66,6 +66,7 @@ pub(super) fn collect(
                 "BTF does not list its variables",
             ));
         };
+        let mut free_from = 0;
         for listed in datasec.vars() {
             let name = btf.name(listed.type_id);
             let type_id = btf
@@ -87,13 +88,19 @@ pub(super) fn collect(
             else {
                 return Err(ObjectError::map(name, "it lies outside of its section"));
             };
-            let programs = vec![None; composite.member_count()];
+            if start < free_from || data.is_empty() {
+                return Err(ObjectError::map(
+                    name,
+                    "it is empty, or overlaps with another one",
+                ));
+            }
+            free_from = start + data.len();
             let mut map = Map::named(
                 name,
                 MapKind::StructOps(StructOps {
                     type_id,
                     data: data.to_vec(),
-                    programs,
+                    programs: BTreeMap::new(),
                 }),
             );
             map.map_type = MapType::STRUCT_OPS;
@@ -173,7 +180,7 @@ pub(super) fn relocate(
     if !is_function_pointer {
         return Err(bad("the member is no pointer to a function"));
     }
-    ops.programs[member] = Some(program);
+    ops.programs.insert(member, program);
     Ok(())
 }
 
@@ -190,7 +197,7 @@ pub(super) struct Bound {
 impl Bound {
     /// Why a program that no map could bind is of no use here.
     pub(super) fn obstacle(&self, maps: &[Map], program: ProgramId) -> Option<&ObjectError> {
-        let uses = |map: &Map| matches!(&map.kind, MapKind::StructOps(ops) if ops.programs.contains(&Some(program)));
+        let uses = |map: &Map| matches!(&map.kind, MapKind::StructOps(ops) if ops.programs.values().any(|used| *used == program));
         let found = self
             .unfit
             .iter()
@@ -225,7 +232,7 @@ pub(super) fn bind(object: &Object, maps: &mut [Map], target: &Target<'_>) -> Bo
             }
             autoload = Autoload::Yes;
         }
-        for program in ops.programs.iter().flatten() {
+        for program in ops.programs.values() {
             let entry = bound.autoload.entry(*program).or_insert(Autoload::No);
             if autoload == Autoload::Yes {
                 *entry = Autoload::Yes;
@@ -288,7 +295,7 @@ fn bind_map(
             .enumerate()
             .find(|(_, m)| m.name == member.name)
         else {
-            if !is_zero || ops.programs[index].is_some() {
+            if !is_zero || ops.programs.contains_key(&index) {
                 return Err(bad(format!(
                     "the kernel's '{struct_name}' has no member '{}'",
                     member.name
@@ -306,7 +313,7 @@ fn bind_map(
                 member.name
             )));
         }
-        if let Some(program) = ops.programs[index] {
+        if let Some(&program) = ops.programs.get(&index) {
             let binding = Binding {
                 type_id,
                 member: AttachType(number as u32),

@@ -7,6 +7,9 @@ use super::Failure;
 use crate::object::target::{ModuleId, Target};
 use crate::verifier::btf::{Btf, Kind, TypeId, essential_name};
 
+/// A kernel has one type of a name, sometimes a few.
+const MAX_CANDIDATES: usize = 256;
+
 /// One of the kernel's types.
 #[derive(Clone, Copy)]
 pub(in crate::object) struct Candidate {
@@ -64,6 +67,12 @@ fn search(own: &Btf, id: TypeId, target: &Target<'_>) -> Result<Vec<Candidate>, 
         .find_essential(essential)
         .filter(|found| fits(btf, found))
         .collect();
+    if own_types.len() > MAX_CANDIDATES {
+        return Err(Failure::new(format!(
+            "the kernel has {} types of this name",
+            own_types.len()
+        )));
+    }
     if !own_types.is_empty() {
         return Ok(own_types
             .into_iter()
