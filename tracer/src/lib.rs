@@ -5,6 +5,7 @@ pub mod command;
 pub mod enrich;
 pub mod event;
 pub mod host;
+pub mod object;
 pub mod plan;
 pub mod session;
 pub mod sink;

@@ -35,13 +35,21 @@ impl Btf {
 
     /// The string at an offset, as bytes without the NUL; `None` outside of the section.
     pub fn string_bytes(&self, offset: u32) -> Option<&[u8]> {
+        Some(
+            CStr::from_bytes_until_nul(self.string_tail(offset)?)
+                .ok()?
+                .to_bytes(),
+        )
+    }
+
+    /// From the string at an offset to the end of its section.
+    pub(super) fn string_tail(&self, offset: u32) -> Option<&[u8]> {
         let mut owner = self;
         while offset < owner.first_string {
             owner = owner.base.as_deref()?;
         }
         let strings = owner.data.get(owner.strings.clone())?;
-        let tail = strings.get((offset - owner.first_string) as usize..)?;
-        Some(CStr::from_bytes_until_nul(tail).ok()?.to_bytes())
+        strings.get((offset - owner.first_string) as usize..)
     }
 
     /// The string at an offset; empty if there is none or it is not UTF-8 (C identifiers always are).
