@@ -249,7 +249,13 @@ pub(super) fn event<'a>(
         argv_unread: exec.unreadable_count,
         argc: argc(exec, &streams.argv, gone),
         argv_bytes: match gone.unless(field::ARGV, exec.argv_bytes) {
-            Value::Known(bytes) if exec.cut & cut::ARGV_END != 0 => Value::Partial(bytes, Cut::AtLeast),
+            // How long those are, nobody knows.
+            Value::Known(_) if exec.unreadable_count > 0 => {
+                Value::Missing(Missing::UnreadElements(exec.unreadable_count))
+            }
+            Value::Known(bytes) if exec.cut & cut::ARGV_END != 0 => {
+                Value::Partial(bytes, Cut::AtLeast)
+            }
             value => value,
         },
         cwd: path(field::CWD, cut::CWD, &paths.cwd),
@@ -289,6 +295,10 @@ impl<'a> Gone<'a> {
 
 /// The kernel's count; else what the arguments show.
 fn argc<'a>(exec: &Exec, argv: &Args<'a>, gone: Gone<'a>) -> Value<'a, u32> {
+    if exec.retval < 0 && exec.missing & field::ARGV != 0 {
+        // A failed exec's arguments are counted as they are read.
+        return Value::Missing(Missing::Unread);
+    }
     let argc = match (gone.unless(field::ARGC, exec.argc), argv.total()) {
         (Value::Missing(_), Some(total)) if exec.missing & field::ARGV == 0 => Value::Known(total),
         (value, _) => value,

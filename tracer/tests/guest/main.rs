@@ -8,10 +8,19 @@
 
 use std::process::ExitCode;
 
+mod cases;
+mod elf;
+mod families;
 mod harness;
+mod hidden;
+mod limits;
+mod process;
 mod roles;
 mod smoke;
+mod strace;
+mod sys;
 mod tracer;
+mod want;
 
 use harness::Test;
 
@@ -19,6 +28,9 @@ use harness::Test;
 fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     tests.extend(smoke::tests());
+    tests.extend(families::tests());
+    tests.extend(hidden::tests());
+    tests.extend(limits::tests());
     tests
 }
 
