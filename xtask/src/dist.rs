@@ -47,11 +47,11 @@ pub(crate) fn main(_: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// cargo, set to build static programs into their own folder.
+/// cargo, set to build static programs into their own folder, unoptimised unless told so.
 pub(crate) fn static_cargo(verb: &str) -> Command {
     let mut command = cargo();
     command
-        .args([verb, "--release", "--target", TARGET, "--target-dir"])
+        .args([verb, "--target", TARGET, "--target-dir"])
         .arg(paths::static_target())
         .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Ctarget-feature=+crt-static")
         // Either would take precedence over the line above.
@@ -71,7 +71,7 @@ fn built(name: &str) -> PathBuf {
 pub(crate) fn tracer() -> Result<PathBuf> {
     let object = build::kernel_side(&[])?;
     let mut command = static_cargo("build");
-    command.args(["--package", "tracer", "--bin", "tracer"]).env(build::OBJECT_VARIABLE, object);
+    command.args(["--release", "--package", "tracer", "--bin", "tracer"]).env(build::OBJECT_VARIABLE, object);
     check(&mut command, "building tracer statically")?;
     Ok(built("tracer"))
 }
@@ -90,7 +90,7 @@ pub(crate) fn guest_tracer() -> Result<GuestFile> {
 /// A compiler's error; it has been printed.
 pub(crate) fn guest_init() -> Result<PathBuf> {
     let mut command = static_cargo("build");
-    command.args(["--quiet", "--package", "xtask", "--bin", "guest-init"]);
+    command.args(["--quiet", "--release", "--package", "xtask", "--bin", "guest-init"]);
     check(&mut command, "building the guests' init")?;
     Ok(built("guest-init"))
 }

@@ -213,12 +213,18 @@ impl<'a> Report<'a> {
 }
 
 /// Builds the guest tests; returns the program.
+///
+/// Hardly optimised: what tests depend on is compiled for them alone, and takes longer to optimise
+/// than it could save in the guests. The tracer that they test is the release build.
 fn guest_tests() -> Result<PathBuf> {
     let object = build::kernel_side(&[])?;
     let mut command = dist::static_cargo("test");
     command
         .args(["--no-run", "--package", "tracer", "--test", "guest"])
         .args(["--message-format", "json-render-diagnostics"])
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_INCREMENTAL", "0")
         .env(build::OBJECT_VARIABLE, object);
     let mut program = None;
     if !lines(&mut command, &mut |line| program = executable(line, "guest").or(program.take()))? {

@@ -49,6 +49,7 @@ fn serve() -> io::Result<()> {
         mount_one("tracefs", "/sys/kernel/tracing")?;
     }
     loopback_up()?;
+    nix::unistd::sethostname("guest")?;
     let mut control = port(job::CONTROL)?;
     control.write_all(Answer::Hello.line().as_bytes())?;
     let answer = run(&job, control.try_clone()?)?;

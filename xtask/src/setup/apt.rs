@@ -40,7 +40,9 @@ pub(crate) fn available() -> bool {
 /// Neither root nor sudo, or apt's own failure.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
-    if !is_root() {
+    if is_root() {
+        step::say(&format!("apt-get install {list}"));
+    } else {
         if !on_path("sudo") {
             bail!(
                 "installing {list} needs root, and sudo is not here: as root, run\n  apt-get install {list}"
