@@ -314,11 +314,7 @@ impl Env<'_> {
         };
         if matches!(self.map(map).kind, MapType::SOCKMAP | MapType::SOCKHASH) {
             if arg.flags == 0 {
-                arg.kind = if self.profile.release >= Release::new(5, 11) {
-                    ArgKind::BtfIdSockCommon
-                } else {
-                    ArgKind::Socket
-                };
+                arg.kind = ArgKind::BtfIdSockCommon;
                 return Ok(());
             }
             // Before flags the argument had to be exactly the plain kind.

@@ -401,6 +401,7 @@ fn map_struct(kind: MapType, release: Release) -> Option<&'static str> {
         MapType::USER_RINGBUF if release >= Release::new(6, 1) => "bpf_ringbuf_map",
         MapType::BLOOM_FILTER => "bpf_bloom_filter",
         MapType::STRUCT_OPS => "bpf_struct_ops_map",
+        MapType::ARENA => "bpf_arena",
         _ => return None,
     })
 }

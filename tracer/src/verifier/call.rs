@@ -185,7 +185,8 @@ impl Env<'_> {
         }
         let Some(target) = self.attach_target() else { return false };
         if self.prog.kind == ProgType::LSM {
-            return self.profile.release >= Release::new(5, 11) && super::attach::lsm_may_sleep(&target.name, self.profile.release);
+            return self.profile.release >= Release::new(5, 11)
+                && super::lsm_hooks::lists(super::lsm_hooks::SLEEPABLE, self.profile.table_bit(), &target.name);
         }
         FUNCTIONS.contains(&target.name.as_str())
     }

@@ -33,14 +33,15 @@ pub(super) fn check_jumps(env: &mut Env) -> Checked {
         }
         let compares_or_goes = insn.is_jump() && !matches!(insn.op_bits(), 0x80 | 0x90);
         if compares_or_goes {
-            let far = if env.has(Feature::CpuV4) { insn.distance() } else { insn.off as i64 };
+            let far = if env.has(Feature::LongJumps) { insn.distance() } else { insn.off as i64 };
             let to = i as i64 + far + 1;
             if to < start || to >= end {
+                env.blame = Some(i as u32);
                 reject!(JumpOutOfRange, "jump out of range from insn {i} to {to}");
             }
         }
         if i as i64 == end - 1 {
-            let ends = insn.code == EXIT || insn.code == super::insn::JA || (insn.is_goto() && env.has(Feature::CpuV4));
+            let ends = insn.code == EXIT || insn.code == super::insn::JA || (insn.is_goto() && env.has(Feature::LongJumps));
             if !ends {
                 reject!(BadProgram, "last insn is not an exit or jmp");
             }
@@ -74,6 +75,7 @@ pub(super) fn check_reachable(env: &mut Env) -> Checked {
     let mut i = 0;
     while i < count {
         if state[i] != EXPLORED {
+            env.blame = Some(i as u32);
             reject!(Unreachable, "unreachable insn {i}");
         }
         if skips_second && env.insns[i].is_ld_imm64() {
@@ -114,6 +116,7 @@ fn push(env: &mut Env, t: usize, w: i64, edge: u8, loop_ok: bool, state: &mut [u
         return Ok(Next::Done);
     }
     if w < 0 || w >= state.len() as i64 {
+        env.blame = Some(t as u32);
         reject!(JumpOutOfRange, "jump out of range from insn {t} to {w}");
     }
     let w = w as usize;
@@ -129,6 +132,7 @@ fn push(env: &mut Env, t: usize, w: i64, edge: u8, loop_ok: bool, state: &mut [u
     }
     if state[w] & 0xf0 == DISCOVERED {
         if !loop_ok {
+            env.blame = Some(w as u32);
             reject!(BackEdge, "back-edge from insn {t} to {w}");
         }
         return Ok(Next::Done);
@@ -140,9 +144,10 @@ fn push(env: &mut Env, t: usize, w: i64, edge: u8, loop_ok: bool, state: &mut [u
 fn visit(env: &mut Env, t: usize, state: &mut [u8], stack: &mut Vec<u32>) -> Checked<Next> {
     let insn: Insn = env.insns[t];
     // Before 6.1 a call counted as an edge, so that recursion was a back-edge.
-    let calls_may_loop = wide_step(env) == 2;
+    let calls_may_loop = env.profile.release >= super::profile::Release::new(6, 8);
     if insn.is_subprog_address() {
-        return visit_call(env, t, Some(t as i64 + insn.imm as i64 + 1), calls_may_loop, state, stack);
+        let callee = Some(t as i64 + insn.imm as i64 + 1);
+        return visit_call(env, t, callee, Loops { over: calls_may_loop, into: true }, state, stack);
     }
     if !insn.is_jump() {
         let next = step_over(env, t) as i64;
@@ -153,7 +158,7 @@ fn visit(env: &mut Env, t: usize, state: &mut [u8], stack: &mut Vec<u32>) -> Che
         0x80 => {
             super::call::mark_call_points(env, t);
             let callee = (insn.src == super::insn::pseudo::CALL).then(|| t as i64 + insn.imm as i64 + 1);
-            visit_call(env, t, callee, calls_may_loop, state, stack)
+            visit_call(env, t, callee, Loops { over: calls_may_loop, into: calls_may_loop }, state, stack)
         }
         0x00 => {
             if insn.is_reg() {
@@ -168,7 +173,7 @@ fn visit(env: &mut Env, t: usize, state: &mut [u8], stack: &mut Vec<u32>) -> Che
             }
             mark_prune(env, w as usize);
             mark_jump(env, w as usize);
-            if !calls_may_loop {
+            if wide_step(env) == 1 {
                 mark_prune(env, t + 1);
             }
             Ok(Next::Done)
@@ -186,9 +191,22 @@ fn visit(env: &mut Env, t: usize, state: &mut [u8], stack: &mut Vec<u32>) -> Che
     }
 }
 
-fn visit_call(env: &mut Env, t: usize, callee: Option<i64>, loop_ok: bool, state: &mut [u8], stack: &mut Vec<u32>) -> Checked<Next> {
+/// Where a call may lead back to what is being visited.
+struct Loops {
+    over: bool,
+    into: bool,
+}
+
+fn visit_call(
+    env: &mut Env,
+    t: usize,
+    callee: Option<i64>,
+    loops: Loops,
+    state: &mut [u8],
+    stack: &mut Vec<u32>,
+) -> Checked<Next> {
     let next = step_over(env, t);
-    if let Next::Deeper = push(env, t, next as i64, FALLTHROUGH, loop_ok, state, stack)? {
+    if let Next::Deeper = push(env, t, next as i64, FALLTHROUGH, loops.over, state, stack)? {
         return Ok(Next::Deeper);
     }
     mark_prune(env, next);
@@ -196,7 +214,7 @@ fn visit_call(env: &mut Env, t: usize, callee: Option<i64>, loop_ok: bool, state
     if let Some(w) = callee {
         mark_prune(env, t);
         env.merge_effects(t as u32, w as u32);
-        return push(env, t, w, BRANCH, loop_ok, state, stack);
+        return push(env, t, w, BRANCH, loops.into, state, stack);
     }
     Ok(Next::Done)
 }

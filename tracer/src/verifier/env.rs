@@ -78,6 +78,8 @@ pub(super) struct Env<'a> {
     pub records: Vec<super::record::Record>,
     /// Paths are being walked: a refusal belongs to the instruction at hand.
     pub walking: bool,
+    /// The instruction that a refusal names, where it is not the one at hand.
+    pub blame: Option<u32>,
     pub cur: State,
     pub arena: Arena,
     pub waiting: Vec<Waiting>,

@@ -106,6 +106,7 @@ impl Env<'_> {
             }
             self.stats.insns_processed += 1;
             if self.stats.insns_processed > MAX_PROCESSED {
+                self.blame = prev;
                 reject!(TooComplex, "BPF program is too large. Processed {} insn", self.stats.insns_processed);
             }
             self.cur.last = prev;
@@ -242,7 +243,7 @@ impl Env<'_> {
                     || insn.dst != 0
                     || (!far && insn.imm != 0)
                     || (far && insn.off != 0)
-                    || (far && !self.has(Feature::CpuV4))
+                    || (far && !self.has(Feature::LongJumps))
                 {
                     reject!(ReservedFields, "BPF_JA uses reserved fields");
                 }

@@ -36,6 +36,8 @@ features! {
     AtomicFetch (5, 12) "bpf: Add instructions for atomic_[cmp]xchg",
     LoadAcquire (6, 15) "bpf: Introduce load-acquire and store-release instructions",
     CpuV4 (6, 6) "bpf: Support new sign-extension load insns",
+    LongJumps (6, 1) "bpf: Support new 32bit offset jmp instruction",
+    ReadsGrowStack (6, 8) "bpf: Fix accesses to uninit stack slots",
     MayGoto (6, 9) "bpf: Introduce may_goto instruction",
     Arena (6, 9) "bpf: Introduce bpf_arena",
     Kfuncs (5, 13) "bpf: Support bpf program calling kernel function",

@@ -163,15 +163,12 @@ impl Env<'_> {
         if !matches!(kind, MapType::SOCKMAP | MapType::SOCKHASH) {
             return Ok(false);
         }
-        if kind == MapType::SOCKMAP && func == id::MAP_DELETE_ELEM && self.profile.release < Release::new(5, 10) {
-            return Ok(true);
-        }
         if !matches!(func, id::MAP_UPDATE_ELEM | id::MAP_DELETE_ELEM) {
             return Ok(false);
         }
         let may = match self.prog.kind {
             ProgType::TRACING => self.prog.attach == AttachType::TRACE_ITER,
-            ProgType::SOCK_OPS => func == id::MAP_DELETE_ELEM && self.profile.release >= Release::new(6, 9),
+            ProgType::SOCK_OPS => func == id::MAP_DELETE_ELEM,
             ProgType::SOCKET_FILTER
             | ProgType::SCHED_CLS
             | ProgType::SCHED_ACT
@@ -181,7 +178,7 @@ impl Env<'_> {
             | ProgType::SK_LOOKUP => true,
             _ => false,
         };
-        Ok(may || (func == id::MAP_DELETE_ELEM && self.profile.release < Release::new(6, 9) && may))
+        Ok(may)
     }
 
     /// A map that the program refers to.

@@ -378,7 +378,7 @@ impl Env<'_> {
         }
         let at = if self.has(Feature::ConstOffsetInBits) { off + reg.v.umax as i64 } else { off };
         let var = self.has(Feature::ConstOffsetInBits) && !reg.v.t.is_const();
-        if var || !super::ctx::sock_access(reg.ty.base, at, size, self.profile.release) {
+        if var || !super::ctx::sock_access(reg.ty.base, at, size) {
             reject!(CtxAccess, "R{r} invalid {} access off={at} size={size}", self.type_text(reg.ty));
         }
         Ok(())

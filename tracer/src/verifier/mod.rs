@@ -34,6 +34,7 @@ mod jump;
 mod jump_early;
 mod kfunc;
 mod lock;
+mod lsm_hooks;
 mod map_rules;
 mod memory;
 mod prepare;
@@ -102,9 +103,10 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         peak: 0,
         now_kept: 0,
         walking: false,
+        blame: None,
     };
     let result = run(&mut env);
-    let insn = env.walking.then_some(env.pc);
+    let insn = env.blame.or(env.walking.then_some(env.pc));
     let verdict = match result {
         Ok(()) => Verdict::Accept,
         Err(Stop::Reject(violation)) => Verdict::Reject(Rejection { insn, violation: *violation, path: env.path() }),
@@ -190,10 +192,41 @@ impl Env<'_> {
         if r >= Release::new(6, 10) {
             known |= 1 << 16;
         }
-        if self.prog.flags & !known != 0 {
-            report::reject!(BadProgram, "");
+        let attaches = self.enum_max("bpf_attach_type", "__MAX_BPF_ATTACH_TYPE");
+        let unknown_type = self.enum_max("bpf_prog_type", "").is_some_and(|max| i64::from(self.prog.kind.0) > max);
+        let unknown_attach = attaches.is_some_and(|max| i64::from(self.prog.attach.0) >= max);
+        if self.prog.flags & !known != 0 || unknown_type || unknown_attach || !self.attach_fits_type() {
+            report::reject!(BadProgram, "Invalid argument (program type, attach type or flags)");
         }
         Ok(())
+    }
+
+    /// An enum's named value, or its greatest.
+    fn enum_max(&self, name: &str, value: &str) -> Option<i64> {
+        let btf = self.profile.btf.as_ref()?;
+        if !value.is_empty() {
+            return btf.enum_value(name, value);
+        }
+        match btf.get(btf.find(btf::Kind::Enum, name)?)? {
+            btf::Type::Enum(e) => e.values().filter(|v| !v.name.starts_with("__MAX")).map(|v| v.value).max(),
+            _ => None,
+        }
+    }
+
+    /// Some program types demand certain attach types at load (`bpf_prog_load_check_attach()`).
+    fn attach_fits_type(&self) -> bool {
+        let at = self.prog.attach.0;
+        match self.prog.kind {
+            ProgType::CGROUP_SOCK => matches!(at, 2 | 34 | 12 | 13),
+            ProgType::CGROUP_SOCK_ADDR => matches!(at, 8..=11 | 14 | 15 | 19 | 20 | 29..=32 | 49..=53),
+            ProgType::CGROUP_SKB => matches!(at, 0 | 1),
+            ProgType::CGROUP_SOCKOPT => matches!(at, 21 | 22),
+            ProgType::SK_LOOKUP => at == 36,
+            ProgType::SK_REUSEPORT => at == 0 || matches!(at, 39 | 40),
+            ProgType::NETFILTER => at == 45,
+            ProgType::SYSCALL | ProgType::EXT => at == 0,
+            _ => true,
+        }
     }
 
     pub(crate) fn records(&self) -> &[record::Record] {

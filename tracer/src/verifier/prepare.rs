@@ -252,7 +252,7 @@ impl Env<'_> {
                 _ => true,
             },
             Class::Jmp32 => match insn.op_bits() {
-                0x00 => c == GOTOL && v4,
+                0x00 => c == GOTOL && self.has(Feature::LongJumps),
                 0x80 | 0x90 | 0xe0 | 0xf0 => false,
                 _ => true,
             },

@@ -44,7 +44,12 @@ impl Env<'_> {
             }
             (reg.v.smin + off, reg.v.smax + off + size)
         };
-        if !(-MAX_STACK..=-1).contains(&min) || max_end > 0 || size < 0 {
+        let lowest = if purpose == Purpose::Read && !self.has(Feature::ReadsGrowStack) {
+            -self.cur.frames[reg.frame as usize].depth()
+        } else {
+            -MAX_STACK
+        };
+        if !(lowest..=-1).contains(&min) || max_end > 0 || size < 0 {
             if constant {
                 reject!(StackOutOfBounds, "invalid{what} stack R{r} off={min} size={size}");
             }
@@ -54,7 +59,9 @@ impl Env<'_> {
                 super::memory::tnum_text(reg.v.t)
             );
         }
-        self.cur.frames[reg.frame as usize].grow(-min);
+        if self.has(Feature::ReadsGrowStack) || purpose == Purpose::Write {
+            self.cur.frames[reg.frame as usize].grow(-min);
+        }
         let depth = -min;
         self.note_stack_depth(reg.frame as usize, depth);
         Ok(StackRange { min, max: max_end - size })
@@ -338,7 +345,14 @@ impl Env<'_> {
         for o in at.min..at.max + size {
             let slot = Slot::of(o);
             let b = byte_in_slot(o);
-            let s = &mut self.cur.frames[frame].stack[slot.0];
+            let Some(s) = self.cur.frames[frame].stack.get_mut(slot.0) else {
+                let (from, n) = (o - at.min, size);
+                if base.v.t.is_const() {
+                    reject!(StackUninit, "invalid indirect read from stack R{r} off {min_off}+{from} size {n}");
+                }
+                let var = super::memory::tnum_text(base.v.t);
+                reject!(StackUninit, "invalid indirect read from stack R{r} var_off {var}+{from} size {n}");
+            };
             match s.bytes[b] {
                 Byte::Misc => {}
                 Byte::Zero | Byte::Invalid => {

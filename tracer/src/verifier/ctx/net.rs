@@ -102,7 +102,7 @@ fn any(off: i64, spans: &[Span]) -> bool {
 }
 
 /// Access to a `struct bpf_sock`, `bpf_tcp_sock` or `bpf_xdp_sock`.
-pub(in super::super) fn sock_access(base: Base, off: i64, size: u32, release: Release) -> bool {
+pub(in super::super) fn sock_access(base: Base, off: i64, size: u32) -> bool {
     let s = size as i64;
     match base {
         Base::TcpSock => {
@@ -114,14 +114,14 @@ pub(in super::super) fn sock_access(base: Base, off: i64, size: u32, release: Re
             if matches!(off, 80 | 88) { size == 8 } else { size == 4 }
         }
         Base::XdpSock => (0..4).contains(&off) && off % s == 0 && size == 4,
-        Base::SockCommon => !(8..24).contains(&off) && bpf_sock(off, size, release),
-        _ => bpf_sock(off, size, release),
+        Base::SockCommon => !(8..24).contains(&off) && bpf_sock(off, size),
+        _ => bpf_sock(off, size),
     }
 }
 
 /// `struct bpf_sock`: bound_dev_if 0, family 4, type 8, protocol 12, mark 16, priority 20, src_ip4 24, src_ip6 28,
 /// src_port 44, dst_port 48, dst_ip4 52, dst_ip6 56, state 72, rx_queue_mapping 76.
-fn bpf_sock(off: i64, size: u32, release: Release) -> bool {
+fn bpf_sock(off: i64, size: u32) -> bool {
     if !(0..80).contains(&off) || off % size as i64 != 0 {
         return false;
     }
@@ -129,11 +129,8 @@ fn bpf_sock(off: i64, size: u32, release: Release) -> bool {
     match off {
         72 | 4 | 8 | 12 | 44 | 76 => narrow(4),
         24..28 | 28..44 | 52..56 | 56..72 => narrow(4),
-        48..52 if release >= Release::new(5, 18) => match off {
-            48..50 => size == 4 || narrow(2),
-            _ => false,
-        },
-        48..52 => narrow(4),
+        48..50 => size == 4 || narrow(2),
+        50..52 => false,
         _ => size == 4,
     }
 }
@@ -228,7 +225,7 @@ impl Env<'_> {
     }
 
     fn cgroup_sock_access(&self, off: i64, size: u32, dir: Dir) -> Option<Reg> {
-        if !bpf_sock(off, size, self.profile.release) {
+        if !bpf_sock(off, size) {
             return None;
         }
         use AttachType as A;
@@ -371,6 +368,8 @@ impl Env<'_> {
             8 => if size == 8 { pointer(Base::Packet) } else { None },
             16 => if size == 8 { pointer(Base::PacketEnd) } else { None },
             36 => scalar(size == 4 && get),
+            // The lower halves of the pointers were let through before 6.13, to be refused when rewritten.
+            1..24 => None,
             _ => scalar(size == 4),
         }
     }

@@ -200,7 +200,10 @@ impl Env<'_> {
     fn args_are_trusted(&self, target: &Target) -> bool {
         match self.prog.kind {
             ProgType::TRACING => matches!(self.prog.attach, AttachType::TRACE_RAW_TP | AttachType::TRACE_ITER),
-            ProgType::LSM => !super::super::attach::LSM_UNTRUSTED.contains(&target.name.as_str()),
+            ProgType::LSM => {
+                let bit = self.profile.table_bit();
+                !super::super::lsm_hooks::lists(super::super::lsm_hooks::UNTRUSTED, bit, &target.name)
+            },
             _ => false,
         }
     }
