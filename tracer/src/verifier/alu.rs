@@ -422,7 +422,7 @@ impl Env<'_> {
         }
         let known = off.v.t.is_const();
         let by_zero = known && off.v.smin == 0 && op == AluOp::Add;
-        let allow_list = self.profile.release >= super::profile::Release::new(6, 8);
+        let allow_list = self.profile.release >= super::profile::Release::new(6, 1);
         let ok = match ptr.ty.base {
             Base::ConstMap => by_zero,
             Base::PacketEnd | Base::Socket | Base::SockCommon | Base::TcpSock | Base::XdpSock => false,

@@ -422,6 +422,9 @@ impl Env<'_> {
             }
             return self.check_fixed_offset(reg, r, false);
         }
+        if self.profile.release < Release::new(5, 14) && !matches!(reg.ty.base, Base::Ctx | Base::BtfId) {
+            return Ok(());
+        }
         match reg.ty.base {
             Base::Stack | Base::Packet | Base::PacketMeta | Base::MapKey | Base::MapValue | Base::Scalar | Base::Arena => {
                 if reg.ty.may_be_null() { self.check_fixed_offset(reg, r, false) } else { Ok(()) }

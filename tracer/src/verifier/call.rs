@@ -123,6 +123,7 @@ impl Env<'_> {
         let old: [Reg; 6] = std::array::from_fn(|i| *self.cur.reg(i as u8));
         self.clear_caller_saved();
         self.set_result(proto, &call, &old)?;
+        let inline = self.enter_callback(&call, &old)?;
         if let Some((map, _)) = call.map {
             self.check_map_function(map, func)?;
         } else {
@@ -138,7 +139,7 @@ impl Env<'_> {
         if changes {
             self.forget_packets();
         }
-        Ok(Flow::Next)
+        Ok(inline.map_or(Flow::Next, Flow::To))
     }
 
     /// How many helpers this kernel has.
@@ -287,7 +288,8 @@ impl Env<'_> {
     /// Registers and spills that match are gone.
     pub(super) fn invalidate(&mut self, dead: impl Fn(&Reg) -> bool) {
         let keeps_number = self.has(Feature::TrustedPointers) || self.profile.release >= Release::new(6, 1);
-        self.cur.for_each_reg(|r| {
+        let spills = self.spills();
+        self.cur.for_each_reg(spills, |r| {
             if dead(r) {
                 let (live, link) = (r.live, r.link);
                 // A spilled pointer becomes some number; a privileged program may even use the number.
@@ -396,12 +398,10 @@ impl Env<'_> {
                 let Some((map, uid)) = call.map else {
                     reject!(Misconfigured, "kernel subsystem misconfigured verifier");
                 };
+                let nf = if nullable && !self.elides_null_check(call, old) { nf } else { Flags::NONE };
                 let mut r = Reg::pointer(Type::new(Base::MapValue, nf), Data::Map { map, uid });
-                if !nullable && self.map_record(map).spin_lock.is_some() {
+                if !r.ty.may_be_null() && self.map_record(map).spin_lock.is_some() {
                     r.id = self.next_id();
-                }
-                if self.elides_null_check(call, old) {
-                    r.ty.flags = Flags::NONE;
                 }
                 r
             }
@@ -520,7 +520,8 @@ impl Env<'_> {
         if bytes.iter().all(|b| *b == Byte::Zero) {
             return Some(0);
         }
-        if bytes.iter().all(|b| *b == Byte::Spill) && s.is_scalar_spill() && s.reg.v.t.is_const() {
+        let spilled = s.bytes.iter().rev().take_while(|b| **b == Byte::Spill).count() as u32;
+        if spilled == size && s.is_scalar_spill() && s.reg.v.t.is_const() {
             return Some(s.reg.v.t.value & super::tnum::low_bytes(size));
         }
         None

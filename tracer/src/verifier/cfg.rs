@@ -132,7 +132,7 @@ fn push(env: &mut Env, t: usize, w: i64, edge: u8, loop_ok: bool, state: &mut [u
     }
     if state[w] & 0xf0 == DISCOVERED {
         if !loop_ok {
-            env.blame = Some(w as u32);
+            env.blame = Some(t as u32);
             reject!(BackEdge, "back-edge from insn {t} to {w}");
         }
         return Ok(Next::Done);

@@ -116,6 +116,15 @@ impl<'a> Env<'a> {
         self.id_gen
     }
 
+    /// Which spilled registers this kernel sees when it looks through all registers.
+    pub(super) fn spills(&self) -> super::state::Spills {
+        if self.has(super::feature::Feature::NarrowSpillsSeen) {
+            super::state::Spills::All
+        } else {
+            super::state::Spills::Whole
+        }
+    }
+
     pub(super) fn insn(&self) -> Insn {
         self.insns[self.pc as usize]
     }

@@ -60,6 +60,7 @@ features! {
     UnknownSourceOps (6, 11) "bpf: Simplify checking size of helper accesses",
     PreciseSpills (6, 8) "bpf: support non-r10 register spill/fill to/from stack in precision tracking",
     PreciseCalls (6, 5) "bpf: support precision propagation in the presence of subprogs",
+    NarrowSpillsSeen (6, 9) "bpf: Make bpf_for_each_spilled_reg consider narrow spills",
     NarrowFills (6, 9) "bpf: Preserve boundaries and track scalars on narrowing fill",
     ImpreciseZeroSpills (6, 8) "bpf: preserve constant zero when doing partial register restore",
     SpillAnyScalar (6, 9) "bpf: Track spilled unbounded scalars",

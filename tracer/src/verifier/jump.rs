@@ -446,6 +446,7 @@ impl Env<'_> {
         let d = self.d;
         let deltas = self.has(Feature::LinkedDeltas);
         let late = self.has(Feature::ConstOffsetInBits);
+        let spills = self.spills();
         for st in [&mut self.cur, other] {
             let known = *st.reg(r);
             if deltas {
@@ -459,7 +460,7 @@ impl Env<'_> {
                     }
                 }
             } else {
-                st.for_each_reg(|reg| {
+                st.for_each_reg(spills, |reg| {
                     if reg.is_scalar() && reg.id == known.id {
                         reg.assign(&known);
                     }
@@ -552,7 +553,7 @@ impl Env<'_> {
             st.refs.retain(|x| x.id != ref_id);
         }
         let (maps, inner) = (self.maps.as_slice(), &self.inner);
-        st.for_each_reg(|x| {
+        st.for_each_reg(self.spills(), |x| {
             let rcu = x.ty.flags.any(Flags::RCU);
             if !x.ty.may_be_null() || x.id != id || (id == 0 && !rcu) {
                 return;
@@ -591,6 +592,7 @@ impl Env<'_> {
         let cmp = if forward { cmp } else { cmp.mirrored() };
         let marks_end = self.has(Feature::PacketEndKnown);
         let split = self.has(Feature::ConstOffsetInBits);
+        let spills = self.spills();
         // `good`: where the packet reaches the pointer; `open`: where it goes beyond it by a byte at least.
         let (good_is_other, open) = match cmp {
             Cmp::Gt => (false, false),
@@ -601,7 +603,7 @@ impl Env<'_> {
         };
         let (good, bad): (&mut State, &mut State) =
             if good_is_other { (other, &mut self.cur) } else { (&mut self.cur, other) };
-        find_good_packet(good, ptr, open, split);
+        find_good_packet(good, ptr, open, split, spills);
         if marks_end {
             let reg = bad.reg_mut(r);
             if reg.ty.is(Base::Packet) {
@@ -612,7 +614,7 @@ impl Env<'_> {
 }
 
 /// All pointers into the packet with the same id reach as far (`find_good_pkt_pointers()`).
-fn find_good_packet(st: &mut State, ptr: &Reg, open: bool, split: bool) {
+fn find_good_packet(st: &mut State, ptr: &Reg, open: bool, split: bool, spills: super::state::Spills) {
     const MAX_PACKET_OFF: u64 = 0xffff;
     let (range, id, ty) = if split {
         if ptr.v.smin < 0 || (ptr.v.is(0) && open) {
@@ -632,7 +634,7 @@ fn find_good_packet(st: &mut State, ptr: &Reg, open: bool, split: bool) {
         (ptr.off, ptr.id, ptr.ty)
     };
     let range = if open { range + 1 } else { range };
-    st.for_each_reg(|r| {
+    st.for_each_reg(spills, |r| {
         if r.ty == ty && r.id == id {
             r.data = Data::Range(r.range().max(range));
         }

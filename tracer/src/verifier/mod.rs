@@ -194,8 +194,9 @@ impl Env<'_> {
         }
         let attaches = self.enum_max("bpf_attach_type", "__MAX_BPF_ATTACH_TYPE");
         let unknown_type = self.enum_max("bpf_prog_type", "").is_some_and(|max| i64::from(self.prog.kind.0) > max);
-        let unknown_attach = attaches.is_some_and(|max| i64::from(self.prog.attach.0) >= max);
-        if self.prog.flags & !known != 0 || unknown_type || unknown_attach || !self.attach_fits_type() {
+        // Only types that look at the attach type find out that it does not exist.
+        let too_new = attaches.is_some_and(|max| i64::from(self.prog.attach.0) >= max);
+        if self.prog.flags & !known != 0 || unknown_type || !self.attach_fits_type(too_new) {
             report::reject!(BadProgram, "Invalid argument (program type, attach type or flags)");
         }
         Ok(())
@@ -214,15 +215,15 @@ impl Env<'_> {
     }
 
     /// Some program types demand certain attach types at load (`bpf_prog_load_check_attach()`).
-    fn attach_fits_type(&self) -> bool {
-        let at = self.prog.attach.0;
+    fn attach_fits_type(&self, too_new: bool) -> bool {
+        let at = if too_new { u32::MAX } else { self.prog.attach.0 };
         match self.prog.kind {
             ProgType::CGROUP_SOCK => matches!(at, 2 | 34 | 12 | 13),
             ProgType::CGROUP_SOCK_ADDR => matches!(at, 8..=11 | 14 | 15 | 19 | 20 | 29..=32 | 49..=53),
             ProgType::CGROUP_SKB => matches!(at, 0 | 1),
             ProgType::CGROUP_SOCKOPT => matches!(at, 21 | 22),
             ProgType::SK_LOOKUP => at == 36,
-            ProgType::SK_REUSEPORT => at == 0 || matches!(at, 39 | 40),
+            ProgType::SK_REUSEPORT => self.profile.release < Release::new(5, 14) || matches!(at, 0 | 39 | 40),
             ProgType::NETFILTER => at == 45,
             ProgType::SYSCALL | ProgType::EXT => at == 0,
             _ => true,

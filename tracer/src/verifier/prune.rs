@@ -199,6 +199,8 @@ impl Env<'_> {
             || old.may_goto_depth != self.cur.may_goto_depth
             || old.callback_unroll_depth != self.cur.callback_unroll_depth;
         if !counted {
+            // The jump that closes the loop.
+            self.blame = self.prev;
             reject!(InfiniteLoop, "infinite loop detected at insn {}", self.pc);
         }
         Ok(false)

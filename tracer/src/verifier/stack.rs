@@ -177,7 +177,7 @@ impl Env<'_> {
                 if !matches!(*b, Byte::Zero | Byte::Invalid) {
                     *b = Byte::Misc;
                 }
-            } else if *b == Byte::Spill {
+            } else if *b != Byte::Invalid {
                 *b = Byte::Misc;
             }
         }

@@ -182,6 +182,15 @@ impl Linked {
     }
 }
 
+/// Which spilled registers count as registers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spills {
+    /// Those of any width.
+    All,
+    /// Those of all 8 bytes, as before 6.9.
+    Whole,
+}
+
 /// Index of a kept state.
 pub(super) type StateId = u32;
 
@@ -233,13 +242,13 @@ impl State {
     }
 
     /// Every register and every spilled register of every frame.
-    pub(super) fn for_each_reg(&mut self, mut f: impl FnMut(&mut Reg)) {
+    pub(super) fn for_each_reg(&mut self, spills: Spills, mut f: impl FnMut(&mut Reg)) {
         for frame in &mut self.frames {
             for reg in &mut frame.regs {
                 f(reg);
             }
             for slot in &mut frame.stack {
-                if slot.is_spill() {
+                if slot.is_spill() && (spills == Spills::All || slot.bytes[0] == Byte::Spill) {
                     f(&mut slot.reg);
                 }
             }

@@ -452,7 +452,8 @@ impl Env<'_> {
             return Ok(());
         }
         if !self.has(Feature::CallbackUnrolling) {
-            unmodelled!("callbacks before 6.7");
+            // Walked once, in line, after the call's own effects: see `enter_callback`.
+            return Ok(());
         }
         self.fork(start, pc)?;
         let Some(mut w) = self.waiting.pop() else { return Ok(()) };
@@ -469,6 +470,24 @@ impl Env<'_> {
         self.waiting.push(w);
         self.cur.frame_mut().callback_depth = 0;
         Ok(())
+    }
+
+    /// Before 6.7 a callback was walked once, as if called in place of the helper (`__check_func_call()`).
+    pub(super) fn enter_callback(&mut self, call: &Call, caller: &[Reg; 6]) -> Checked<Option<u32>> {
+        let sync = matches!(call.func, id::LOOP | id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN);
+        let (Some(sub), true) = (call.subprog, sync) else { return Ok(None) };
+        if self.has(Feature::CallbackUnrolling) {
+            return Ok(None);
+        }
+        let depth = self.cur.frames.len();
+        if depth >= MAX_FRAMES {
+            reject!(CallTooDeep, "the call stack of {} frames is too deep", depth + 1);
+        }
+        let mut frame = Frame::new(sub, self.pc, depth as u8, Entry::Callback);
+        frame.callback_ret = (0, 1);
+        self.set_callback_args(&mut frame, call, caller)?;
+        self.cur.frames.push(frame);
+        Ok(Some(self.subprogs[sub as usize].start))
     }
 
     fn set_callback_args(&mut self, frame: &mut Frame, call: &Call, caller: &[Reg; 6]) -> Checked {

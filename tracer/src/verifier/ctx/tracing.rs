@@ -130,7 +130,8 @@ impl Env<'_> {
         if btf.resolve(pointee) == Some(TypeId::VOID) || pointee == TypeId::VOID {
             return Ok(Some(Reg::UNKNOWN));
         }
-        if btf.resolve(pointee).is_some_and(|p| matches!(btf.get(p), Some(T::Int(_)))) {
+        let any_int = self.profile.release >= Release::new(6, 0);
+        if btf.resolve(pointee).is_some_and(|p| matches!(btf.get(p), Some(T::Int(i)) if any_int || i.size == 1)) {
             return Ok(Some(Reg::UNKNOWN));
         }
         let mut flags = Flags::NONE;
