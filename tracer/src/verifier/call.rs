@@ -410,7 +410,7 @@ impl Env<'_> {
             RetKind::TcpSock => Reg::pointer(Type::new(Base::TcpSock, nf), Data::None),
             RetKind::RingbufMem => Reg::pointer(Type::new(Base::Mem, nf.with(Flags::RINGBUF)), Data::Size(call.mem_size)),
             RetKind::DynptrMem => {
-                Reg::pointer(Type::new(Base::Mem, nf), Data::Size(call.mem_size))
+                Reg::pointer(Type::new(Base::Mem, nf), Data::Slice { size: call.mem_size, dynptr: call.dynptr_id })
             }
             RetKind::MemOrBtfId => self.percpu_result(proto, call, nf)?,
             RetKind::BtfId => {

@@ -6,8 +6,7 @@
 use super::args::Call;
 use super::env::Env;
 use super::helper::{Arg, flag};
-use super::program::ProgType;
-use super::reg::{Base, Data, DynptrKind, Flags, Live, Reg, Type};
+use super::reg::{Base, Data, DynptrKind, Live, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
 use super::state::{Byte, Slot};
 
@@ -80,7 +79,7 @@ impl Env<'_> {
             s.reg = Reg { link, live: Live::WRITTEN, ..Reg::NOT_INIT };
         }
         // Slices of it are no longer good.
-        self.invalidate(|r| id != 0 && r.ty.base == Base::Mem && r.id == id);
+        self.invalidate(|r| matches!(r.data, Data::Slice { dynptr, .. } if dynptr == id));
         Ok(())
     }
 
@@ -93,7 +92,8 @@ impl Env<'_> {
         }
         if uninit {
             let Some(kind) = kind else { unmodelled!("dynptr") };
-            return self.make_dynptr(r, reg, kind, call);
+            let _ = call;
+            return self.make_dynptr(r, reg, kind);
         }
         if reg.ty.is(Base::Dynptr) && arg.flags & flag::RDONLY == 0 {
             reject!(Dynptr, "cannot pass pointer to const bpf_dynptr, the helper mutates it");
@@ -115,7 +115,8 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn make_dynptr(&mut self, r: u8, reg: &Reg, kind: DynptrKind, call: &mut Call) -> Checked {
+    /// A fresh dynptr on the stack (`mark_stack_slots_dynptr()`).
+    pub(super) fn make_dynptr(&mut self, r: u8, reg: &Reg, kind: DynptrKind) -> Checked {
         if !reg.v.t.is_const() {
             reject!(Dynptr, "dynptr has to be at a constant offset");
         }
@@ -147,8 +148,16 @@ impl Env<'_> {
                 ..Reg::pointer(Type::plain(Base::Dynptr), Data::Dynptr { kind, first })
             };
         }
-        let _ = call;
         Ok(())
+    }
+
+    /// The dynptr's number and kind.
+    pub(super) fn dynptr_identity(&self, reg: &Reg) -> Option<(u32, DynptrKind)> {
+        let r = self.dynptr_reg(reg)?;
+        match r.data {
+            Data::Dynptr { kind, .. } => Some((r.id, kind)),
+            _ => None,
+        }
     }
 
     /// Submit or discard: the dynptr and all made from its reference are gone.
@@ -179,8 +188,4 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// True if program types that may have packet dynptrs.
-    pub(super) fn may_have_packets(&self) -> bool {
-        matches!(self.prog.kind, ProgType::SCHED_CLS | ProgType::XDP) && Flags::NONE == Flags(0)
-    }
 }

@@ -54,7 +54,7 @@ fn tags(btf: &Btf, func: TypeId, arg: usize) -> Vec<String> {
 }
 
 /// Is this pointer's target the program type's context, by name?
-fn is_ctx(btf: &Btf, pointee: TypeId, kind: ProgType) -> bool {
+pub(super) fn is_ctx(btf: &Btf, pointee: TypeId, kind: ProgType) -> bool {
     let names = ctx_struct(kind);
     let mut id = pointee;
     for _ in 0..16 {

@@ -33,6 +33,7 @@ pub mod insn;
 mod jump;
 mod jump_early;
 mod kfunc;
+mod kfunc_table;
 mod lock;
 mod lsm_hooks;
 mod map_rules;

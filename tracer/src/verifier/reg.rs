@@ -216,6 +216,8 @@ pub enum Data {
     Range(i32),
     /// Memory of a known size.
     Size(u32),
+    /// Memory of a dynptr.
+    Slice { size: u32, dynptr: u32 },
     /// A BTF type.
     Btf { of: BtfOf, id: TypeId },
     /// A subprogram.
@@ -387,6 +389,7 @@ impl Reg {
     pub fn mem_size(&self) -> u32 {
         match self.data {
             Data::Size(s) => s,
+            Data::Slice { size, .. } => size,
             _ => 0,
         }
     }
