@@ -39,7 +39,7 @@ fn main() {
     if kernels.is_empty() {
         kernels = ["5.10", "6.1", "6.12", "7.2"].map(str::to_owned).to_vec();
     }
-    let mut objects: BTreeMap<String, Option<Arc<Btf>>> = BTreeMap::new();
+    let mut objects: BTreeMap<String, Object> = BTreeMap::new();
     for k in kernels {
         run(Path::new(&dir), &k, &mut objects, only.as_deref(), list, verbose);
     }
@@ -61,7 +61,7 @@ struct Tally {
 fn run(
     dir: &Path,
     kernel: &str,
-    objects: &mut BTreeMap<String, Option<Arc<Btf>>>,
+    objects: &mut BTreeMap<String, Object>,
     only: Option<&str>,
     list: bool,
     verbose: bool,
@@ -90,8 +90,7 @@ fn run(
         let Some(t) = truth.get(&key) else { continue };
         let object = objects
             .entry(key.0.clone())
-            .or_insert_with(|| object_btf(&dir.join("obj").join(&key.0)).map(Arc::new))
-            .clone();
+            .or_insert_with(|| Object::read(&dir.join("obj").join(&key.0)));
         let program = program_of(input, object);
         let start = Instant::now();
         let report = verify(&program, &profile);
@@ -208,7 +207,7 @@ fn print(kernel: &str, t: &Tally, list: bool) {
     }
 }
 
-fn program_of(input: &Json, btf: Option<Arc<Btf>>) -> Program {
+fn program_of(input: &Json, object: &Object) -> Program {
     let n = |k: &str| input.num(k).unwrap_or(0);
     let insns = Insn::decode_all(&base64(input.str("insns"))).expect("whole slots");
     let maps = input
@@ -246,7 +245,7 @@ fn program_of(input: &Json, btf: Option<Arc<Btf>>) -> Program {
                 extra: g("extra") as u64,
                 btf_value: (value != 0).then_some(TypeId(value)),
                 inner,
-                frozen: None,
+                frozen: object.frozen(m.str("name"), g("value") as u32),
             }
         })
         .collect();
@@ -267,30 +266,51 @@ fn program_of(input: &Json, btf: Option<Arc<Btf>>) -> Program {
         gpl: true,
         maps,
         funcs,
-        btf,
+        btf: object.btf.clone(),
     }
 }
 
-/// The `.BTF` section of an object file.
-fn object_btf(path: &Path) -> Option<Btf> {
-    let d = std::fs::read(path).ok()?;
-    let u16_at = |o: usize| Some(u16::from_le_bytes(d.get(o..o + 2)?.try_into().ok()?) as usize);
-    let u32_at = |o: usize| Some(u32::from_le_bytes(d.get(o..o + 4)?.try_into().ok()?) as usize);
-    let u64_at = |o: usize| Some(u64::from_le_bytes(d.get(o..o + 8)?.try_into().ok()?) as usize);
-    let (shoff, size, num, strndx) = (u64_at(0x28)?, u16_at(0x3a)?, u16_at(0x3c)?, u16_at(0x3e)?);
-    let section = |i: usize| {
-        let at = shoff + i * size;
-        Some((u32_at(at)?, u64_at(at + 0x18)?, u64_at(at + 0x20)?))
-    };
-    let (_, names, _) = section(strndx)?;
-    for i in 0..num {
-        let (name, off, len) = section(i)?;
-        let at = names + name;
-        if d.get(at..at + 5)? == b".BTF\0" {
-            return Btf::parse(d.get(off..off + len)?.to_vec()).ok();
-        }
+/// What is needed of an object file: its BTF, and its sections of read-only data by name.
+#[derive(Default)]
+struct Object {
+    btf: Option<Arc<Btf>>,
+    rodata: BTreeMap<String, Arc<[u8]>>,
+}
+
+impl Object {
+    fn read(path: &Path) -> Self {
+        std::fs::read(path).ok().and_then(|d| Self::parse(&d)).unwrap_or_default()
     }
-    None
+
+    fn parse(d: &[u8]) -> Option<Self> {
+        let mut out = Self::default();
+        let u16_at = |o: usize| Some(u16::from_le_bytes(d.get(o..o + 2)?.try_into().ok()?) as usize);
+        let u32_at = |o: usize| Some(u32::from_le_bytes(d.get(o..o + 4)?.try_into().ok()?) as usize);
+        let u64_at = |o: usize| Some(u64::from_le_bytes(d.get(o..o + 8)?.try_into().ok()?) as usize);
+        let (shoff, size, num, strndx) = (u64_at(0x28)?, u16_at(0x3a)?, u16_at(0x3c)?, u16_at(0x3e)?);
+        let section = |i: usize| {
+            let at = shoff + i * size;
+            Some((u32_at(at)?, u64_at(at + 0x18)?, u64_at(at + 0x20)?))
+        };
+        let (_, names, _) = section(strndx)?;
+        for i in 0..num {
+            let (name, off, len) = section(i)?;
+            let name = d.get(names + name..)?.split(|b| *b == 0).next()?;
+            if name == b".BTF" {
+                out.btf = Btf::parse(d.get(off..off + len)?.to_vec()).ok().map(Arc::new);
+            } else if name.starts_with(b".rodata") {
+                out.rodata.insert(String::from_utf8_lossy(name).into_owned(), d.get(off..off + len)?.into());
+            }
+        }
+        Some(out)
+    }
+
+    /// What the map of a section holds; its recorded name is cut to 15 characters and may begin with the object's.
+    fn frozen(&self, map: &str, size: u32) -> Option<Arc<[u8]>> {
+        let section = &map[map.find(".rodata")?..];
+        let mut fits = self.rodata.iter().filter(|(n, d)| n.starts_with(section) && d.len() == size as usize);
+        fits.next().map(|(_, d)| d.clone())
+    }
 }
 
 fn base64(text: &str) -> Vec<u8> {

@@ -543,6 +543,8 @@ impl Env<'_> {
         call.size_max = reg.v.umax;
         let mut none = Call { raw: false, ..*call };
         let constant = reg.v.t.is_const();
+        // Without the flag the direction is that of `raw`, which an unknown size drops.
+        let dir = if constant || self.has(Feature::HelperAccessByFlag) { dir } else { Dir::Read };
         if reg.v.smin < 0 {
             reject!(ArgSize, "R{r} min value is negative, either use unsigned or 'var &= const'");
         }
@@ -552,7 +554,7 @@ impl Env<'_> {
                     reject!(ArgSize, "R{r} invalid zero-sized read: u64=[{},{}]", reg.v.umin as i64, reg.v.umax as i64);
                 }
             } else {
-                let dir0 = dir;
+                let dir0 = if self.has(Feature::HelperAccessByFlag) { dir } else { Dir::Read };
                 self.helper_memory(r - 1, 0, dir0, zero, Some(&mut none))?;
             }
         }

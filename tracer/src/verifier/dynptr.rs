@@ -6,6 +6,7 @@
 use super::args::Call;
 use super::env::Env;
 use super::helper::{Arg, flag};
+use super::profile::Release;
 use super::reg::{Base, Data, DynptrKind, Live, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
 use super::state::{Byte, Slot};
@@ -87,6 +88,7 @@ impl Env<'_> {
     pub(super) fn dynptr_arg(&mut self, r: u8, reg: &Reg, arg: Arg, call: &mut Call) -> Checked {
         let kind = if arg.flags & flag::DYN_RINGBUF != 0 { Some(DynptrKind::Ringbuf) } else if arg.flags & flag::DYN_LOCAL != 0 { Some(DynptrKind::Local) } else { None };
         let uninit = arg.flags & flag::UNINIT != 0;
+        let late = self.profile.release >= Release::new(7, 0);
         if !reg.ty.is(Base::Stack) && !reg.ty.is(Base::Dynptr) {
             reject!(Dynptr, "arg#{} expected pointer to stack or const struct bpf_dynptr", r - 1);
         }
@@ -95,11 +97,12 @@ impl Env<'_> {
             let _ = call;
             return self.make_dynptr(r, reg, kind);
         }
-        if reg.ty.is(Base::Dynptr) && arg.flags & flag::RDONLY == 0 {
+        let mutates = if late { arg.flags & flag::RELEASE != 0 } else { arg.flags & flag::RDONLY == 0 };
+        if reg.ty.is(Base::Dynptr) && mutates {
             reject!(Dynptr, "cannot pass pointer to const bpf_dynptr, the helper mutates it");
         }
         let Some(have) = self.dynptr_reg(reg) else {
-            reject!(Dynptr, "Expected an initialized dynptr as arg #{}", r - if self.profile.release >= super::profile::Release::new(7, 0) { 1 } else { 0 });
+            reject!(Dynptr, "Expected an initialized dynptr as arg #{}", r - u8::from(late));
         };
         if let (Some(want), Data::Dynptr { kind: k, .. }) = (kind, have.data)
             && want != k

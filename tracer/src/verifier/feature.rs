@@ -72,7 +72,7 @@ features! {
     GlobalArgsByTag (6, 8) "bpf: add __arg_nonnull arg tag support",
     GlobalMemArgs (5, 12) "bpf: Support pointers in global func args",
     LazyGlobals (6, 8) "bpf: validate global subprogs lazily",
-    HelperAccessByFlag (6, 12) "bpf: Fix helper writes to read-only maps",
+    HelperAccessByFlag (6, 1) "bpf: Fix helper writes to read-only maps",
     TrustedPointers (6, 2) "bpf: Allow trusted pointers to be passed to KF_TRUSTED_ARGS kfuncs",
     RcuPointers (6, 2) "bpf: Add kfunc bpf_rcu_read_lock/unlock()",
     ReturnRanges (6, 8) "bpf: enforce precise retval range on program exit",

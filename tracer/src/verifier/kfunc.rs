@@ -362,8 +362,14 @@ impl Env<'_> {
                 unmodelled!("constant strings");
             }
             Pointer::Map => {
-                if reg.map().is_none() {
-                    reject!(ArgType, "pointer in R{r} isn't map pointer");
+                // A pointer to the kernel's own object for a map does as well, since `bpf_map_elem` iterators (6.7).
+                match reg.data {
+                    Data::Btf { .. } => {
+                        let Some(map) = self.profile.kernel_struct("bpf_map") else { unmodelled!("no struct bpf_map") };
+                        self.kfunc_struct(k, btf, i, map, reg)?;
+                    }
+                    _ if reg.map().is_some() => {}
+                    _ => reject!(ArgType, "pointer in R{r} isn't map pointer"),
                 }
             }
             Pointer::Btf => self.kfunc_struct(k, btf, i, ref_t, reg)?,
@@ -424,7 +430,9 @@ impl Env<'_> {
             unmodelled!("special kfuncs");
         }
         let is_struct = matches!(btf.get(ref_t), Some(T::Struct(_) | T::Union(_)));
-        if reg.ty.base == Base::BtfId || reg2struct(reg.ty.base).is_some() {
+        // Before 6.2 a pointer that may be null is no pointer to a struct here.
+        let maybe_null = self.profile.release < Release::new(6, 2) && reg.ty.flags != Flags::NONE;
+        if (reg.ty.base == Base::BtfId || reg2struct(reg.ty.base).is_some()) && !maybe_null {
             if !is_struct {
                 reject!(ArgType, "kernel function {} args#{i} pointer type is not supported", k.name);
             }
@@ -495,8 +503,9 @@ impl Env<'_> {
             let (a, b) = (self.btf_of(of)?.name(have), btf.name(ref_t));
             super::btf::essential_name(a) == super::btf::essential_name(b) && a != b
         };
-        if !self.struct_matches((of, have), off, (BtfOf::Kernel, ref_t), strict || alias) {
-            let name = self.btf_of(of)?.name(have);
+        let name = self.btf_of(of)?.name(have);
+        let projection = PROJECTIONS.contains(&(btf.name(ref_t), name));
+        if !projection && !self.struct_matches((of, have), off, (BtfOf::Kernel, ref_t), strict || alias) {
             reject!(
                 ArgType,
                 "kernel function {} args#{i} expected pointer to STRUCT {} but R{} has a pointer to STRUCT {name}",
@@ -535,6 +544,21 @@ impl Env<'_> {
             ProgType::SOCKET_FILTER | ProgType::SCHED_CLS | ProgType::SCHED_ACT | ProgType::CGROUP_SKB => "sk_buff",
             ProgType::KPROBE => "pt_regs",
             ProgType::PERF_EVENT => "bpf_perf_event_data_kern",
+            ProgType::CGROUP_SOCK => "sock",
+            ProgType::CGROUP_SOCK_ADDR => "bpf_sock_addr_kern",
+            ProgType::CGROUP_SOCKOPT => "bpf_sockopt_kern",
+            ProgType::CGROUP_SYSCTL => "bpf_sysctl_kern",
+            ProgType::SOCK_OPS => "bpf_sock_ops_kern",
+            ProgType::SK_MSG => "sk_msg",
+            ProgType::SK_SKB
+            | ProgType::LWT_IN
+            | ProgType::LWT_OUT
+            | ProgType::LWT_XMIT
+            | ProgType::LWT_SEG6LOCAL => "sk_buff",
+            ProgType::SK_LOOKUP => "bpf_sk_lookup_kern",
+            ProgType::SK_REUSEPORT => "sk_reuseport_kern",
+            ProgType::FLOW_DISSECTOR => "bpf_flow_dissector",
+            ProgType::NETFILTER => "bpf_nf_ctx",
             _ => return None,
         };
         self.profile.kernel_struct(name)
@@ -780,6 +804,9 @@ impl Env<'_> {
         unmodelled!("kptrs")
     }
 }
+
+/// What programs see of a kernel struct, and that struct (`btf_is_projection_of()`).
+const PROJECTIONS: &[(&str, &str)] = &[("__sk_buff", "sk_buff"), ("xdp_md", "xdp_buff")];
 
 /// The kernel's struct behind a pointer that is not BTF (`reg2btf_ids[]`).
 fn reg2struct(base: Base) -> Option<&'static str> {

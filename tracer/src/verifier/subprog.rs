@@ -356,7 +356,7 @@ impl Env<'_> {
             if !r0.is_scalar() {
                 reject!(ReturnValue, "R0 not a scalar value");
             }
-            if self.has(Feature::CallbackUnrolling) {
+            if self.profile.release >= Release::new(5, 13) {
                 self.arena.mark_read(Some(r0.live), r0.link, Live::READ64);
                 self.mark_precise(0)?;
             }
