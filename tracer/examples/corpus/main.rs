@@ -1,6 +1,8 @@
 //! Runs the model over a recorded corpus and compares its verdicts with the kernels'.
 //!
-//! `corpus DIR [--kernel K]... [--only SUBSTRING] [--list] [--verbose]`
+//! `corpus DIR [--kernel K]... [--only SUBSTRING] [--list] [--verbose] [--mutate N]`
+//!
+//! With --mutate each program is verified N times with random damage instead: nothing may panic or take long.
 //!
 //! DIR holds, for each kernel K, decompressed: `inputs-K.jsonl` (what reached bpf()), `truth-K.jsonl` (what the kernel
 //! said), `btf-K` (its BTF), and `obj/` (the objects, for their BTF and read-only data).
@@ -21,13 +23,14 @@ use json::Json;
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let mut dir = None;
-    let (mut kernels, mut only, mut list, mut verbose) = (Vec::new(), None, false, false);
+    let (mut kernels, mut only, mut list, mut verbose, mut mutate) = (Vec::new(), None, false, false, 0);
     let mut it = args.into_iter();
     while let Some(a) = it.next() {
         match a.as_str() {
             "--kernel" => kernels.extend(it.next()),
             "--only" => only = it.next(),
             "--list" => list = true,
+            "--mutate" => mutate = it.next().and_then(|n| n.parse().ok()).unwrap_or(1),
             "--verbose" => verbose = true,
             _ => dir = Some(a),
         }
@@ -41,7 +44,7 @@ fn main() {
     }
     let mut objects: BTreeMap<String, Object> = BTreeMap::new();
     for k in kernels {
-        run(Path::new(&dir), &k, &mut objects, only.as_deref(), list, verbose);
+        run(Path::new(&dir), &k, &mut objects, only.as_deref(), list, verbose, mutate);
     }
 }
 
@@ -65,6 +68,7 @@ fn run(
     only: Option<&str>,
     list: bool,
     verbose: bool,
+    mutate: u32,
 ) {
     let read = |name: String| std::fs::read(dir.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let btf = Arc::new(Btf::parse(read(format!("btf-{kernel}"))).expect("kernel BTF"));
@@ -92,6 +96,10 @@ fn run(
             .entry(key.0.clone())
             .or_insert_with(|| Object::read(&dir.join("obj").join(&key.0)));
         let program = program_of(input, object);
+        if mutate > 0 {
+            damage(&name, &program, &profile, mutate);
+            continue;
+        }
         let start = Instant::now();
         let report = verify(&program, &profile);
         let took = start.elapsed().as_micros();
@@ -103,7 +111,49 @@ fn run(
         tally.processed += report.stats.insns_processed as u64;
         compare(&mut tally, &name, t, &report, verbose);
     }
-    print(kernel, &tally, list);
+    if mutate == 0 {
+        print(kernel, &tally, list);
+    }
+}
+
+/// Verifies the program with random damage, and says if that panics or takes long.
+fn damage(name: &str, program: &Program, profile: &Profile, times: u32) {
+    let mut seed = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ b as u64).wrapping_mul(0x100_0000_01b3));
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    for round in 0..times {
+        let mut p = program.clone();
+        for _ in 0..1 + random() % 3 {
+            let len = p.insns.len();
+            let i = random() as usize % len;
+            let other = p.insns[random() as usize % len];
+            let n = random();
+            let edge = [0, 1, -1, 8, -8, 512, -512, i32::MAX, i32::MIN, 64, 255][n as usize % 11];
+            let insn = &mut p.insns[i];
+            match (n >> 32) % 8 {
+                0 => insn.code = (n >> 8) as u8,
+                1 => insn.dst = (n >> 8) as u8 % 11,
+                2 => insn.src = (n >> 8) as u8 % 11,
+                3 => insn.off = edge as i16,
+                4 => insn.imm = edge,
+                5 => insn.imm = (n >> 8) as i32 % 220,
+                6 => insn.off = (n >> 8) as i16 % 32,
+                _ => *insn = other,
+            }
+        }
+        let start = Instant::now();
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| verify(&p, profile)));
+        if done.is_err() {
+            println!("PANIC {name} round {round}");
+        }
+        if start.elapsed().as_secs() > 5 {
+            println!("SLOW {name} round {round}: {:?}", start.elapsed());
+        }
+    }
 }
 
 fn compare(tally: &mut Tally, name: &str, truth: &Json, report: &Report, verbose: bool) {

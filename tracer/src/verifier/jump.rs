@@ -224,7 +224,7 @@ pub(super) fn refine(a: &mut Value, b: &mut Value, cmp: Cmp, w: Width) {
     }
 }
 
-fn refined(mut a: Value, mut b: Value, cmp: Cmp, w: Width, d: Domain) -> (Value, Value) {
+pub(super) fn refined(mut a: Value, mut b: Value, cmp: Cmp, w: Width, d: Domain) -> (Value, Value) {
     refine(&mut a, &mut b, cmp, w);
     a.sync(d);
     b.sync(d);
