@@ -320,7 +320,7 @@ impl Env<'_> {
         let _ = proto;
         match call.func {
             id::TAIL_CALL => {
-                if self.cur.lock.is_some() && self.has(Feature::TailCallWithLock) && self.profile.release >= Release::new(6, 12)
+                if self.cur.lock.is_some() && self.has(Feature::TailCallWithLock)
                 {
                     reject!(TailCall, "tail_call cannot be used inside bpf_spin_lock-ed region");
                 }

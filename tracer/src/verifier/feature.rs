@@ -2,7 +2,8 @@
 //!
 //! To add a kernel version: read the changes to kernel/bpf since the newest known one, add a feature for each that
 //! moves a verdict, and use it where the behaviour lives. Ranges are those of the released kernels that the model is
-//! checked against; what stable updates back-ported to 5.10 and 6.1 is counted as theirs.
+//! checked against (5.10.223, 6.1.176, 6.12.107, 7.2.12: the sources that were read); what stable updates back-ported
+//! is counted as theirs. Where none of the four lies between, a range's start is the change's own release.
 
 use super::profile::Release;
 
@@ -24,7 +25,7 @@ macro_rules! features {
                 match self { $(Self::$name => Release::new($major, $minor),)* }
             }
 
-            /// The subject of the change that brought it.
+            /// The subject of the kernel's change that brought it; in parentheses, what was seen to differ instead.
             pub const fn subject(self) -> &'static str {
                 match self { $(Self::$name => $subject,)* }
             }
@@ -41,30 +42,30 @@ features! {
     MayGoto (6, 9) "bpf: Introduce may_goto instruction",
     Arena (6, 9) "bpf: Introduce bpf_arena",
     Kfuncs (5, 13) "bpf: Support bpf program calling kernel function",
-    SubprogPointers (5, 13) "bpf: Refactor BPF_PSEUDO_CALL checking as a helper function",
+    SubprogPointers (5, 13) "bpf: Add bpf_for_each_map_elem() helper",
     FdIndex (5, 14) "bpf: Introduce fd_idx",
-    LowBitsFromWide (6, 1) "bpf: Fix incorrect verifier pruning due to missing register precision taints",
+    LowBitsFromWide (6, 1) "bpf: Fix __reg_bound_offset 64->32 var_off subreg propagation",
     TnumMulGathered (5, 14) "bpf, tnums: Provably sound, faster, and more precise algorithm for tnum_mul",
     TnumMulJoined (6, 18) "bpf: Improve the general precision of tnum_mul",
-    SignedProducts (6, 15) "bpf, verifier: Improve precision of BPF_MUL",
+    SignedProducts (6, 14) "bpf, verifier: Improve precision of BPF_MUL",
     CrossWidthBounds (6, 8) "bpf: derive smin/smax from umin/max bounds",
     SingleValueBounds (7, 0) "bpf: Improve bounds when tnum has a single possible value",
     TwoSidedBranches (6, 8) "bpf: generalize is_scalar_branch_taken() logic",
     NullableAsFlag (5, 17) "bpf: Introduce composable reg, ret and arg types.",
-    PacketEndKnown (5, 11) "bpf: Track delta between \"linked\" registers",
-    ForkOnSignMask (6, 12) "bpf: Let's see both values of a sign mask",
-    ConstOffsetInBits (7, 0) "bpf: split check_reg_sane_offset() in two parts",
+    PacketEndKnown (5, 11) "bpf: Support for pointers beyond pkt_end.",
+    ForkOnSignMask (6, 12) "bpf: Recognize special arithmetic shift in the verifier",
+    ConstOffsetInBits (7, 0) "bpf: use reg->var_off instead of reg->off for pointers",
     TrackedDivision (7, 0) "bpf: Add interval and tnum analysis for signed and unsigned BPF_DIV",
     TrackedByteSwap (7, 0) "bpf: Add bitwise tracking for BPF_END",
-    TrackedNegation (6, 17) "bpf: Improve the general precision of BPF_NEG",
-    UnknownSourceOps (6, 11) "bpf: Simplify checking size of helper accesses",
+    TrackedNegation (6, 17) "bpf: Add range tracking for BPF_NEG",
+    UnknownSourceOps (6, 11) "bpf/verifier: refactor checks for range computation",
     PreciseSpills (6, 8) "bpf: support non-r10 register spill/fill to/from stack in precision tracking",
     PreciseCalls (6, 5) "bpf: support precision propagation in the presence of subprogs",
     NarrowSpillsSeen (6, 9) "bpf: Make bpf_for_each_spilled_reg consider narrow spills",
     NarrowFills (6, 9) "bpf: Preserve boundaries and track scalars on narrowing fill",
-    ImpreciseZeroSpills (6, 8) "bpf: preserve constant zero when doing partial register restore",
+    ImpreciseZeroSpills (6, 8) "bpf: track aligned STACK_ZERO cases as imprecise spilled registers",
     SpillAnyScalar (6, 9) "bpf: Track spilled unbounded scalars",
-    LinkedDeltas (6, 11) "bpf: Relax tuple len requirement for sk helpers.",
+    LinkedDeltas (6, 11) "bpf: Track delta between \"linked\" registers.",
     ExactLoops (6, 7) "bpf: exact states comparison for iterator convergence checks",
     RangeIds (6, 3) "bpf: regsafe() must not skip check_ids()",
     JumpHistoryCheckpoints (6, 12) "bpf: Force checkpoint when jmp history is too long",
@@ -76,22 +77,20 @@ features! {
     TrustedPointers (6, 2) "bpf: Allow trusted pointers to be passed to KF_TRUSTED_ARGS kfuncs",
     RcuPointers (6, 2) "bpf: Add kfunc bpf_rcu_read_lock/unlock()",
     ReturnRanges (6, 8) "bpf: enforce precise retval range on program exit",
-    RingbufByFlag (6, 1) "bpf: Refine memory leak checks",
-    PrivateStack (6, 13) "bpf: Allow private stack to have each subprog having stack size of 512 bytes",
-    TailCallWithLock (6, 1) "bpf: Reject tail calls with references",
+    RingbufByFlag (5, 19) "bpf: Tag argument to be released in bpf_func_proto",
+    PrivateStack (6, 13) "bpf: Enable private stack for eligible subprogs",
+    TailCallWithLock (6, 12) "(a tail call under a spin lock is refused at the call: check_helper_call() of 6.12)",
     StaticLiveness (6, 18) "bpf: use compute_live_registers() info in clean_func_state",
-    CanonicalInsnOrder (7, 0) "bpf: check instruction fields before control flow",
+    CanonicalInsnOrder (7, 0) "(fields of instructions are checked before control flow: check_and_resolve_insns() of 7.2)",
     RefsInState (6, 14) "bpf: Consolidate locks and reference state in verifier state",
-    LdAbsExits (6, 12) "bpf: Treat ld_abs as an exit of its subprogram",
+    LdAbsExits (6, 12) "(a failed packet load ends its subprogram: check_ld_abs() of 6.12.107 and 7.2)",
     PacketEffects (6, 12) "bpf: track changes_pkt_data property for global functions",
-    VarPacketAccess (7, 0) "bpf: Unify packet and memory region access",
-    SpinLockIds (6, 12) "bpf: Introduce id of a spin lock",
-    FastCalls (6, 12) "bpf: no_caller_saved_registers attribute for helper calls",
+    VarPacketAccess (7, 0) "bpf: use reg->var_off instead of reg->off for pointers",
     UntrustedMem (6, 17) "bpf: attribute __arg_untrusted for global function parameters",
     SameRegisterBranches (7, 0) "bpf: Skip bounds adjustment for conditional jumps on same scalar register",
-    ImpossibleBranches (7, 0) "bpf: Simulate branches to prune based on range violations",
+    ImpossibleBranches (7, 0) "(a branch that leaves no value is not walked: simulate_both_branches_taken() of 7.2)",
     ElidedNullChecks (6, 14) "bpf: verifier: Support eliding map lookup nullness",
-    StackArguments (7, 2) "bpf: Pass arguments on the stack",
+    StackArguments (7, 2) "(arguments beyond the fifth are passed through R11: 7.2)",
 }
 
 /// The features of one kernel.

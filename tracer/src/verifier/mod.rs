@@ -125,7 +125,6 @@ fn run(env: &mut Env) -> Checked {
         report::reject!(BadProgram, "invalid insn count {}", env.insns.len());
     }
     env.check_load()?;
-    let fields_first = env.has(Feature::CanonicalInsnOrder);
     let attach_late = env.profile.release >= Release::new(6, 12);
     env.find_functions()?;
     cfg::check_jumps(env)?;
@@ -134,7 +133,6 @@ fn run(env: &mut Env) -> Checked {
         env.check_attach()?;
     }
     env.resolve_constants()?;
-    let _ = fields_first;
     cfg::check_reachable(env)?;
     if attach_late {
         env.check_attach()?;
