@@ -233,9 +233,6 @@ impl Env<'_> {
     fn scalar_arithmetic(&mut self, insn: Insn, op: AluOp, src: &Reg) -> Checked {
         let width = insn.width();
         if !self.is_tracked(op, width, &src.v) {
-            let dst = self.cur.reg(insn.dst);
-            let keep_id = Reg { id: 0, ..*dst };
-            let _ = keep_id;
             self.set_reg(insn.dst, &Reg::UNKNOWN);
             return Ok(());
         }

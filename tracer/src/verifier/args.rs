@@ -5,12 +5,13 @@
 use super::env::{Env, MAX_SIZE};
 use super::feature::Feature;
 use super::helper::{Arg, ArgKind, Proto, flag, id, name as helper_name};
-use super::memory::{Dir, Purpose, ZeroSize};
+use super::memory::{Dir, Fixed, Of, Purpose, ZeroSize};
 use super::profile::Release;
 use super::program::{MapType, ProgType};
 use super::reg::{Base, BtfOf, Data, Flags, MapId, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
 use super::btf::TypeId;
+use super::btf_access::Match;
 
 /// What the arguments of one call say together.
 #[derive(Clone, Copy, Default)]
@@ -28,7 +29,6 @@ pub(super) struct Call {
     pub subprog: Option<u32>,
     pub ret_btf: Option<(BtfOf, TypeId)>,
     pub dynptr_id: u32,
-    pub kptr: Option<u16>,
 }
 
 const fn t(base: Base) -> Type {
@@ -272,7 +272,7 @@ impl Env<'_> {
                 let dir = if writes { Dir::Write } else { Dir::Read };
                 self.size_arg(r, reg, dir, zero, call)?;
             }
-            ArgKind::Dynptr => self.dynptr_arg(r, reg, arg, call)?,
+            ArgKind::Dynptr => self.dynptr_arg(r, reg, arg)?,
             ArgKind::AllocSize => {
                 if !reg.v.t.is_const() {
                     reject!(ArgConst, "R{r} is not a known constant'");
@@ -400,7 +400,8 @@ impl Env<'_> {
         let Some(need) = self.profile.kernel_struct(wanted) else { unmodelled!("helper's struct not in BTF") };
         let strict = arg.flags & flag::RELEASE != 0 && call.func != id::SK_RELEASE && self.has(Feature::TrustedPointers);
         let off = reg.off as i64 + if self.has(Feature::ConstOffsetInBits) { reg.v.t.value as i64 } else { 0 };
-        if !self.struct_matches((of, id), off, (BtfOf::Kernel, need), strict) {
+        let how = if strict { Match::Strict } else { Match::Prefix };
+        if !self.struct_matches((of, id), off, (BtfOf::Kernel, need), how) {
             let have = self.btf_of(of)?.name(id).to_owned();
             reject!(ArgType, "R{r} is of type {have} but {wanted} is expected");
         }
@@ -420,28 +421,29 @@ impl Env<'_> {
                     "R{r} must have zero offset when passed to release func or trusted arg to kfunc"
                 );
             }
-            return self.check_fixed_offset(reg, r, false);
+            return self.check_fixed_offset(reg, r, Fixed::Refused);
         }
         if self.profile.release < Release::new(5, 14) && !matches!(reg.ty.base, Base::Ctx | Base::BtfId) {
             return Ok(());
         }
         match reg.ty.base {
             Base::Stack | Base::Packet | Base::PacketMeta | Base::MapKey | Base::MapValue | Base::Scalar | Base::Arena => {
-                if reg.ty.may_be_null() { self.check_fixed_offset(reg, r, false) } else { Ok(()) }
+                if reg.ty.may_be_null() { self.check_fixed_offset(reg, r, Fixed::Refused) } else { Ok(()) }
             }
             Base::Mem | Base::Buf => {
                 let plain = reg.ty.flags.without(Flags(Flags::RDONLY.0 | Flags::RINGBUF.0)) == Flags::NONE;
                 // A ring buffer's record may be passed at an offset, but not given back so.
                 if arg.kind == ArgKind::RingbufMem && !late && (reg.off != 0 || !reg.v.is(0)) {
-                    return self.check_fixed_offset(reg, r, false);
+                    return self.check_fixed_offset(reg, r, Fixed::Refused);
                 }
-                if plain { Ok(()) } else { self.check_fixed_offset(reg, r, false) }
+                if plain { Ok(()) } else { self.check_fixed_offset(reg, r, Fixed::Refused) }
             }
             Base::BtfId => {
-                let loose = !reg.ty.flags.any(Flags(Flags::MAYBE_NULL.0 | Flags::PERCPU.0 | Flags::UNTRUSTED.0));
+                let unsure = reg.ty.flags.any(Flags(Flags::MAYBE_NULL.0 | Flags::PERCPU.0 | Flags::UNTRUSTED.0));
+                let loose = if unsure { Fixed::Refused } else { Fixed::Allowed };
                 self.check_fixed_offset(reg, r, loose)
             }
-            _ => self.check_fixed_offset(reg, r, false),
+            _ => self.check_fixed_offset(reg, r, Fixed::Refused),
         }
     }
 
@@ -461,7 +463,7 @@ impl Env<'_> {
             }
             Base::MapValue if !reg.ty.may_be_null() => {
                 self.check_map_direction(&reg, off, size, dir)?;
-                self.check_map_value(r, &reg, off, size, zero, false)
+                self.check_map_value(r, &reg, off, size, zero, Of::Helper)
             }
             Base::Mem if !reg.ty.may_be_null() => {
                 if reg.ty.flags.any(Flags::RDONLY) && dir == Dir::Write {
@@ -580,7 +582,7 @@ impl Env<'_> {
         let at = reg.off as i64 + reg.v.t.value as i64;
         let left = map.value_size as i64 - at;
         let bytes = map.frozen.clone();
-        self.check_map_value(r, reg, reg.off as i64, left, ZeroSize::Refused, false)?;
+        self.check_map_value(r, reg, reg.off as i64, left, ZeroSize::Refused, Of::Helper)?;
         let ends = bytes.as_ref().and_then(|b| b.get(at as usize..)).is_some_and(|s| s.contains(&0));
         if !ends {
             reject!(ArgConst, "string is not zero-terminated");

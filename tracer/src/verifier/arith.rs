@@ -29,7 +29,7 @@ impl Width {
 
 /// How division reads its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
+pub(super) enum Sign {
     /// As unsigned numbers.
     Unsigned,
     /// As signed numbers (instruction set v4).
@@ -369,7 +369,7 @@ pub(super) fn byte_swap(dst: &mut Value, bits: u32, order: ByteOrder, d: Domain)
 
 /// What a byte-order instruction does to its operand on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByteOrder {
+pub(super) enum ByteOrder {
     /// The order stays, the upper part is cleared.
     Keep,
     /// The bytes are reversed.

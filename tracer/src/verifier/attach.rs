@@ -22,8 +22,9 @@ impl Env<'_> {
             return None;
         }
         let target = self.attach_target()?;
-        let hook = target.name.strip_prefix("bpf_lsm_")?;
-        let _ = hook;
+        if !target.name.starts_with("bpf_lsm_") {
+            return None;
+        }
         let is_bool = lists(lsm_hooks::BOOL, self.profile.table_bit(), &target.name);
         Some(if is_bool { (0, 1) } else { (-4095, 0) })
     }
@@ -61,7 +62,9 @@ impl Env<'_> {
         if self.prog.attach_btf_id.0 == 0 {
             reject!(AttachTarget, "Tracing programs must provide btf_id");
         }
-        let Some(btf) = self.profile.btf.clone() else { unmodelled!("tracing without BTF") };
+        if self.profile.btf.is_none() {
+            unmodelled!("tracing without BTF");
+        }
         let Some(target) = self.attach_target() else {
             if self.prog.attach == AttachType::TRACE_RAW_TP {
                 reject!(AttachTarget, "attach_btf_id {} is not a typedef", self.prog.attach_btf_id.0);
@@ -69,7 +72,6 @@ impl Env<'_> {
             reject!(AttachTarget, "attach_btf_id {} is not a function", self.prog.attach_btf_id.0);
         };
         let name = target.name.as_str();
-        let returns = btf.proto(target.proto).and_then(|p| btf.resolve(p.ret));
         if kind == ProgType::LSM {
             if !self.prog.gpl {
                 reject!(AttachTarget, "LSM programs must have a GPL compatible license");
@@ -98,7 +100,7 @@ impl Env<'_> {
             }
         }
         if self.prog.attach == AttachType::MODIFY_RETURN && kind == ProgType::TRACING {
-            return self.check_modify_return(name, returns);
+            return self.check_modify_return(name);
         }
         Ok(())
     }
@@ -132,8 +134,7 @@ impl Env<'_> {
         }
     }
 
-    fn check_modify_return(&self, name: &str, returns: Option<TypeId>) -> Checked {
-        let _ = returns;
+    fn check_modify_return(&self, name: &str) -> Checked {
         if name.starts_with("security_") {
             return Ok(());
         }

@@ -20,6 +20,15 @@ enum Found {
     Pointer(TypeId, Flags, String),
 }
 
+/// How closely two struct types match.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    /// The same type.
+    Strict,
+    /// Or one that begins with it, however deep.
+    Prefix,
+}
+
 impl Env<'_> {
     /// True if the register's pointer is trusted: it holds a reference, or came so (`is_trusted_reg()`).
     pub(super) fn is_trusted(&self, r: &Reg) -> bool {
@@ -319,7 +328,7 @@ impl Env<'_> {
     }
 
     /// Do two struct types match, at this offset into the first (`btf_struct_ids_match()`)?
-    pub(super) fn struct_matches(&self, have: (BtfOf, TypeId), off: i64, need: (BtfOf, TypeId), strict: bool) -> bool {
+    pub(super) fn struct_matches(&self, have: (BtfOf, TypeId), off: i64, need: (BtfOf, TypeId), how: Match) -> bool {
         if off == 0 && have == need {
             return true;
         }
@@ -327,7 +336,7 @@ impl Env<'_> {
         if off == 0 && (have.0 != need.0) && hb.name(have.1) == nb.name(need.1) && hb.kind(have.1) == nb.kind(need.1) {
             return true;
         }
-        if strict {
+        if how == Match::Strict {
             return false;
         }
         // An embedded struct at this offset matches, too.

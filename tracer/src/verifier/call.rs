@@ -119,7 +119,7 @@ impl Env<'_> {
             }
         }
         self.release_arg(proto, &call)?;
-        self.check_special(insn, proto, &mut call)?;
+        self.check_special(&mut call)?;
         let old: [Reg; 6] = std::array::from_fn(|i| *self.cur.reg(i as u8));
         self.clear_caller_saved();
         self.set_result(proto, &call, &old)?;
@@ -161,7 +161,7 @@ impl Env<'_> {
             Allow::Any => true,
             Allow::DPath => self.d_path_allowed(),
             Allow::SkStorage => self.sk_storage_allowed(),
-            Allow::ImaInode | Allow::ImaFile => unmodelled!("ima helpers"),
+            Allow::ImaInode => unmodelled!("ima helpers"),
         };
         if !ok {
             reject!(FunctionNotAllowed, "helper call is not allowed in probe");
@@ -316,8 +316,7 @@ impl Env<'_> {
         }
     }
 
-    fn check_special(&mut self, insn: Insn, proto: &Proto, call: &mut Call) -> Checked {
-        let _ = proto;
+    fn check_special(&mut self, call: &mut Call) -> Checked {
         match call.func {
             id::TAIL_CALL => {
                 if self.cur.lock.is_some() && self.has(Feature::TailCallWithLock)
@@ -341,7 +340,7 @@ impl Env<'_> {
                 }
             }
             id::FOR_EACH_MAP_ELEM | id::TIMER_SET_CALLBACK | id::FIND_VMA | id::USER_RINGBUF_DRAIN => {
-                self.call_callback(insn, call)?;
+                self.call_callback(call)?;
             }
             id::LOOP => {
                 if self.profile.release >= Release::new(6, 0) {
@@ -351,12 +350,12 @@ impl Env<'_> {
                     self.mark_precise(1)?;
                     let rounds = self.cur.reg(1).v.umax;
                     if (self.cur.frame().callback_depth as u64) < rounds {
-                        self.call_callback(insn, call)?;
+                        self.call_callback(call)?;
                     } else {
                         self.cur.frame_mut().callback_depth = 0;
                     }
                 } else {
-                    self.call_callback(insn, call)?;
+                    self.call_callback(call)?;
                 }
             }
             id::SNPRINTF => self.check_snprintf()?,

@@ -59,7 +59,7 @@ impl Env<'_> {
         let Some(hi) = lo.checked_sub(1) else { return Ok(()) };
         let dynptr = self.cur.frames[frame].stack[lo].reg;
         if dynptr.ref_id != 0 {
-            let others = self.profile.release >= super::profile::Release::new(6, 17)
+            let others = self.profile.release >= Release::new(6, 17)
                 && self
                     .cur
                     .frames
@@ -85,8 +85,12 @@ impl Env<'_> {
     }
 
     /// A dynptr argument: a fresh one to fill, or an initialised one.
-    pub(super) fn dynptr_arg(&mut self, r: u8, reg: &Reg, arg: Arg, call: &mut Call) -> Checked {
-        let kind = if arg.flags & flag::DYN_RINGBUF != 0 { Some(DynptrKind::Ringbuf) } else if arg.flags & flag::DYN_LOCAL != 0 { Some(DynptrKind::Local) } else { None };
+    pub(super) fn dynptr_arg(&mut self, r: u8, reg: &Reg, arg: Arg) -> Checked {
+        let kind = match arg.flags {
+            f if f & flag::DYN_RINGBUF != 0 => Some(DynptrKind::Ringbuf),
+            f if f & flag::DYN_LOCAL != 0 => Some(DynptrKind::Local),
+            _ => None,
+        };
         let uninit = arg.flags & flag::UNINIT != 0;
         let late = self.profile.release >= Release::new(7, 0);
         if !reg.ty.is(Base::Stack) && !reg.ty.is(Base::Dynptr) {
@@ -94,7 +98,6 @@ impl Env<'_> {
         }
         if uninit {
             let Some(kind) = kind else { unmodelled!("dynptr") };
-            let _ = call;
             return self.make_dynptr(r, reg, kind);
         }
         let mutates = if late { arg.flags & flag::RELEASE != 0 } else { arg.flags & flag::RDONLY == 0 };

@@ -6,7 +6,7 @@
 use super::insn::Insn;
 use super::profile::Profile;
 use super::program::{Map, Program};
-use super::reg::{Base, MapId, Reg, Type};
+use super::reg::{MapId, Reg, Type};
 use super::report::{Checked, Stats, Stop};
 use super::state::{Arena, Jump, State, StateId};
 use super::subprog::Subprog;
@@ -94,7 +94,6 @@ pub(super) struct Env<'a> {
     pub arena_map: Option<MapId>,
     /// The jump-history entry of the instruction at hand exists already.
     pub has_jump: bool,
-    pub peak: u32,
     pub now_kept: u32,
 }
 
@@ -142,11 +141,6 @@ impl<'a> Env<'a> {
         ty.text(self.scalar_name())
     }
 
-    /// The type's text, with the struct's name for BTF pointers.
-    pub(super) fn reg_text(&self, r: u8) -> String {
-        self.type_text(self.cur.reg(r).ty)
-    }
-
     /// Record a jump, or what the instruction at hand did (`push_insn_history()`).
     pub(super) fn note_jump(&mut self, edit: impl FnOnce(&mut Jump)) {
         if !self.has_jump {
@@ -179,10 +173,5 @@ impl<'a> Env<'a> {
             Some(w) => Ok(&mut w.state),
             None => Err(Stop::Unmodelled("internal: fork")),
         }
-    }
-
-    /// True if the register holds no pointer that must be kept from leaking: for a privileged loader, always.
-    pub(super) fn kind_of(&self, r: u8) -> Base {
-        self.cur.reg(r).ty.base
     }
 }

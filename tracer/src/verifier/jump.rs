@@ -8,7 +8,7 @@ use super::env::Env;
 use super::explore::Flow;
 use super::feature::Feature;
 use super::insn::{Class, Cmp, Insn};
-use super::reg::{ADD_CONST, AT_PKT_END, BEYOND_PKT_END, Base, Data, Flags, Live, Reg, Type};
+use super::reg::{ADD_CONST, AT_PKT_END, BEYOND_PKT_END, Base, Data, Flags, Reg, Type};
 use super::report::{Checked, reject};
 use super::state::{Linked, State};
 use super::tnum::Tnum;
@@ -706,5 +706,4 @@ fn follow(reg: &mut Reg, known: &Reg, d: Domain, late: bool) {
     if late {
         reg.v.sync(d);
     }
-    let _ = Live::NONE;
 }

@@ -7,6 +7,7 @@
 
 use super::args::Call;
 use super::btf::{Btf, Type as T, TypeId};
+use super::btf_access::Match;
 use super::env::Env;
 use super::explore::Flow;
 use super::feature::Feature;
@@ -15,7 +16,7 @@ use super::insn::Insn;
 use super::kfunc_table::{Filter, ROWS, hook, kf};
 use super::memory::{Access, Dir, ZeroSize};
 use super::profile::Release;
-use super::program::{AttachType, ProgType};
+use super::program::ProgType;
 use super::record::SpecialField;
 use super::reg::{Base, BtfOf, Data, DynptrKind, Flags, Live, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
@@ -505,7 +506,7 @@ impl Env<'_> {
         };
         let name = self.btf_of(of)?.name(have);
         let projection = PROJECTIONS.contains(&(btf.name(ref_t), name));
-        if !projection && !self.struct_matches((of, have), off, (BtfOf::Kernel, ref_t), strict || alias) {
+        if !projection && !self.struct_matches((of, have), off, (BtfOf::Kernel, ref_t), if strict || alias { Match::Strict } else { Match::Prefix }) {
             reject!(
                 ArgType,
                 "kernel function {} args#{i} expected pointer to STRUCT {} but R{} has a pointer to STRUCT {name}",
@@ -532,8 +533,7 @@ impl Env<'_> {
             return self.make_dynptr(r, reg, kind);
         }
         let arg = Arg { kind: ArgKind::Dynptr, flags: flag::RDONLY, size: 0, btf: "" };
-        let mut call = Call::default();
-        self.dynptr_arg(r, reg, arg, &mut call)?;
+        self.dynptr_arg(r, reg, arg)?;
         meta.dynptr = self.dynptr_identity(reg);
         Ok(())
     }
@@ -796,7 +796,6 @@ impl Env<'_> {
         _value: Option<u8>,
         _how: Access,
     ) -> Checked<Reg> {
-        let _ = AttachType::TRACE_ITER;
         unmodelled!("kptrs")
     }
 

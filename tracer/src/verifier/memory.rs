@@ -53,6 +53,22 @@ pub(super) enum Mismatch {
     TrustOnly,
 }
 
+/// Who accesses a map's value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A load or store.
+    Program,
+    /// A helper.
+    Helper,
+}
+
+/// May a pointer of a kind that wants no offset have a fixed one?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fixed {
+    Allowed,
+    Refused,
+}
+
 /// Does zero count as a size?
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ZeroSize {
@@ -72,8 +88,7 @@ impl Env<'_> {
             Access::Load { .. } | Access::AtomicRead { .. } => Dir::Read,
             Access::Store { .. } | Access::AtomicWrite | Access::HelperByte => Dir::Write,
         };
-        let atomic = matches!(how, Access::AtomicRead { .. } | Access::AtomicWrite);
-        self.check_alignment(&reg, off, size, atomic)?;
+        self.check_alignment(&reg, off, size, how)?;
         let off = off + reg.off as i64;
         let into = match how {
             Access::Load { into, .. } => Some(into),
@@ -121,7 +136,7 @@ impl Env<'_> {
                         self.stack_read(&reg, size, into, at, r)?;
                         loaded = None;
                     }
-                    Dir::Write => self.stack_write(&reg, rel, size, value, at)?,
+                    Dir::Write => self.stack_write(&reg, size, value, at)?,
                 }
             }
             Base::Packet | Base::PacketMeta if reg.ty.flags == Flags::NONE => {
@@ -231,7 +246,7 @@ impl Env<'_> {
     }
 
     /// In bounds, and clear of what only its own functions may touch (`check_map_access()`).
-    pub(super) fn check_map_value(&self, r: u8, reg: &Reg, off: i64, size: i64, zero: ZeroSize, direct: bool) -> Checked {
+    pub(super) fn check_map_value(&self, r: u8, reg: &Reg, off: i64, size: i64, zero: ZeroSize, of: Of) -> Checked {
         let map = self.reg_map(reg)?;
         self.check_region(r, reg, off, size, map.value_size, zero)?;
         let Some(id) = reg.map() else { return Ok(()) };
@@ -244,7 +259,7 @@ impl Env<'_> {
                 continue;
             }
             if field.kind.is_kptr() {
-                if !direct {
+                if of == Of::Helper {
                     reject!(MapFieldAccess, "kptr cannot be accessed indirectly by helper");
                 }
                 if !reg.v.t.is_const() {
@@ -277,7 +292,7 @@ impl Env<'_> {
         how: Access,
     ) -> Checked<Option<Reg>> {
         self.check_map_direction(reg, off, size as i64, dir)?;
-        self.check_map_value(r, reg, off, size as i64, ZeroSize::Refused, how != Access::HelperByte)?;
+        self.check_map_value(r, reg, off, size as i64, ZeroSize::Refused, if how == Access::HelperByte { Of::Helper } else { Of::Program })?;
         let Some(id) = reg.map() else { return Ok(Some(Reg::UNKNOWN)) };
         let map = self.map(id);
         if reg.v.t.is_const() {
@@ -296,8 +311,8 @@ impl Env<'_> {
                 && let Some(bytes) = &map.frozen
                 && let Some(slice) = bytes.get(at as usize..at as usize + size as usize)
             {
-                let signed = matches!(how, Access::Load { extend: Extend::Sign, .. });
-                return Ok(Some(Reg::known(read_constant(slice, signed))));
+                let extend = if let Access::Load { extend, .. } = how { extend } else { Extend::Zero };
+                return Ok(Some(Reg::known(read_constant(slice, extend))));
             }
         }
         Ok(Some(Reg::UNKNOWN))
@@ -385,11 +400,9 @@ impl Env<'_> {
     }
 
     /// Accesses are aligned where the kernel wants it: on the stack and in atomics always.
-    fn check_alignment(&self, reg: &Reg, off: i64, size: u32, atomic: bool) -> Checked {
-        let strict_prog = self.prog.flags & prog_flags::STRICT_ALIGNMENT != 0
-            && self.prog.flags & prog_flags::ANY_ALIGNMENT == 0
-            || self.prog.flags & prog_flags::STRICT_ALIGNMENT != 0;
-        let strict = strict_prog || atomic;
+    fn check_alignment(&self, reg: &Reg, off: i64, size: u32, how: Access) -> Checked {
+        let atomic = matches!(how, Access::AtomicRead { .. } | Access::AtomicWrite);
+        let strict = atomic || self.prog.flags & prog_flags::STRICT_ALIGNMENT != 0;
         if reg.ty.base == Base::Arena {
             return Ok(());
         }
@@ -435,7 +448,7 @@ impl Env<'_> {
     }
 
     /// The offset of a context pointer or the like is what its kind allows (`__check_ptr_off_reg()`).
-    pub(super) fn check_fixed_offset(&self, reg: &Reg, r: u8, fixed_ok: bool) -> Checked {
+    pub(super) fn check_fixed_offset(&self, reg: &Reg, r: u8, fixed: Fixed) -> Checked {
         let text = self.type_text(reg.ty);
         if self.has(Feature::ConstOffsetInBits) {
             let v = reg.v.t.value as i64;
@@ -445,7 +458,7 @@ impl Env<'_> {
             if reg.v.smin < 0 {
                 reject!(CtxOffset, "negative offset {text} ptr R{r} off={v} disallowed");
             }
-            if !fixed_ok && v != 0 {
+            if fixed == Fixed::Refused && v != 0 {
                 reject!(CtxOffset, "dereference of modified {text} ptr R{r} off={v} disallowed");
             }
             return Ok(());
@@ -453,7 +466,7 @@ impl Env<'_> {
         if reg.off < 0 {
             reject!(CtxOffset, "negative offset {text} ptr R{r} off={} disallowed", reg.off);
         }
-        if !fixed_ok && reg.off != 0 {
+        if fixed == Fixed::Refused && reg.off != 0 {
             reject!(CtxOffset, "dereference of modified {text} ptr R{r} off={} disallowed", reg.off);
         }
         if !reg.v.is(0) {
@@ -463,17 +476,17 @@ impl Env<'_> {
     }
 
     fn access_ctx(&mut self, r: u8, reg: &Reg, off: i64, size: u32, dir: Dir, how: Access) -> Checked<Reg> {
-        let mut at = off;
+        let at;
         if self.has(Feature::ConstOffsetInBits) {
             if self.prog.kind == ProgType::SYSCALL {
                 self.check_region(r, reg, off, size as i64, u16::MAX as u32, ZeroSize::Refused)?;
                 at = off + reg.v.umax as i64;
             } else {
-                self.check_fixed_offset(reg, r, !self.converts_ctx())?;
+                self.check_fixed_offset(reg, r, if self.converts_ctx() { Fixed::Refused } else { Fixed::Allowed })?;
                 at = off + reg.v.umax as i64;
             }
         } else {
-            self.check_fixed_offset(reg, r, false)?;
+            self.check_fixed_offset(reg, r, Fixed::Refused)?;
             at = off;
         }
         let extend = match how {
@@ -525,11 +538,11 @@ fn fits(off: i64, size: i64, limit: u32, zero: ZeroSize) -> bool {
 }
 
 /// What a load from known memory yields (`bpf_map_direct_read()`).
-fn read_constant(bytes: &[u8], signed: bool) -> u64 {
+fn read_constant(bytes: &[u8], extend: Extend) -> u64 {
     let mut raw = [0u8; 8];
     raw[..bytes.len()].copy_from_slice(bytes);
     let v = u64::from_le_bytes(raw);
-    if !signed {
+    if extend == Extend::Zero {
         return v;
     }
     let shift = 64 - 8 * bytes.len() as u32;

@@ -101,7 +101,6 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         stats: Stats::default(),
         arena_map: None,
         has_jump: false,
-        peak: 0,
         now_kept: 0,
         walking: false,
         blame: None,

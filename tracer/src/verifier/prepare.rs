@@ -17,7 +17,7 @@ impl Env<'_> {
     pub(super) fn find_functions(&mut self) -> Checked {
         let pointers =
             if self.has(Feature::SubprogPointers) { Pointers::Known } else { Pointers::Unknown };
-        let starts = find_subprogs(self.insns, pointers, true)?;
+        let starts = find_subprogs(self.insns, pointers)?;
         let count = self.insns.len() as u32;
         let ends = starts.iter().skip(1).copied().chain(std::iter::once(count));
         self.subprogs = starts
@@ -47,12 +47,12 @@ impl Env<'_> {
     pub(super) fn check_functions(&mut self) -> Checked {
         let infos = &self.prog.funcs;
         if infos.is_empty() {
-            return self.check_abnormal_returns(false);
+            return self.check_abnormal_returns();
         }
         if infos.len() != self.subprogs.len() {
             reject!(FuncInfo, "number of funcs in func_info doesn't match number of subprogs");
         }
-        let Some(btf) = self.prog.btf.clone() else { return self.check_abnormal_returns(false) };
+        let Some(btf) = self.prog.btf.clone() else { return self.check_abnormal_returns() };
         for (i, info) in infos.iter().enumerate() {
             if info.start != self.subprogs[i].start {
                 reject!(FuncInfo, "func_info BTF section doesn't match subprog layout in BPF program");
@@ -80,7 +80,7 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn check_abnormal_returns(&self, _has_info: bool) -> Checked {
+    fn check_abnormal_returns(&self) -> Checked {
         for s in self.subprogs.iter().skip(1) {
             if s.has_ld_abs {
                 reject!(LdAbs, "LD_ABS is not allowed in subprogs without BTF");
@@ -346,15 +346,14 @@ impl Env<'_> {
         }
         let btf = self.btf_of(BtfOf::Kernel)?;
         let id = TypeId(insn.imm as u32);
-        let (var, ty) = match btf.get(id) {
-            Some(T::Var(v)) => (v.name, v.type_id),
+        let ty = match btf.get(id) {
+            Some(T::Var(v)) => v.type_id,
             Some(T::Func(_)) if self.has(Feature::SubprogPointers) => {
                 return Ok(Reg::pointer(Type::new(Base::Mem, Flags::RDONLY), Data::Size(0)));
             }
             Some(_) => reject!(BadProgram, "pseudo btf_id {} in ldimm64 isn't KIND_VAR.", id.0),
             None => reject!(BadProgram, "ldimm64 insn specifies invalid btf_id {}.", id.0),
         };
-        let _ = var;
         let percpu = btf
             .find(Kind::Datasec, ".data..percpu")
             .and_then(|d| btf.get(d))

@@ -525,7 +525,6 @@ impl Env<'_> {
                         };
                         key(&o.reg) == key(&c.reg) && ids.check(o.reg.ref_id, c.reg.ref_id)
                     }
-                    Byte::IrqFlag => ids.check(o.reg.ref_id, c.reg.ref_id),
                     Byte::Misc | Byte::Zero | Byte::Invalid => true,
                 };
                 if !same {

@@ -9,8 +9,8 @@ use super::program::Program;
 
 /// The kinds of special fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the names of enum btf_field_type")]
-pub enum FieldKind {
+/// The names are those of `enum btf_field_type`.
+pub(super) enum FieldKind {
     SpinLock,
     ResSpinLock,
     Timer,
@@ -54,17 +54,15 @@ impl FieldKind {
 
 /// One special field.
 #[derive(Clone, Debug)]
-pub struct SpecialField {
+pub(super) struct SpecialField {
     pub(super) kind: FieldKind,
     pub(super) offset: u32,
     pub(super) size: u32,
-    /// For a pointer: the struct's name.
-    pub(super) target: String,
 }
 
 /// The special fields of one type.
 #[derive(Clone, Debug, Default)]
-pub struct Record {
+pub(super) struct Record {
     pub(super) fields: Vec<SpecialField>,
     pub(super) spin_lock: Option<u32>,
     pub(super) timer: Option<u32>,
@@ -133,7 +131,7 @@ fn collect_one(btf: &Btf, id: TypeId, at: u32, release: Release, depth: u32, out
         Some(Type::Struct(s)) => {
             let known = STRUCTS.iter().find(|(name, _, since)| *name == s.name && release >= *since);
             if let Some((_, kind, _)) = known {
-                out.fields.push(SpecialField { kind: *kind, offset: at, size: s.size, target: String::new() });
+                out.fields.push(SpecialField { kind: *kind, offset: at, size: s.size });
             } else if release >= Release::new(6, 11) {
                 collect(btf, id, at, release, depth + 1, out);
             }
@@ -155,11 +153,11 @@ fn collect_one(btf: &Btf, id: TypeId, at: u32, release: Release, depth: u32, out
                 "uptr" if release >= Release::new(6, 13) => FieldKind::Uptr,
                 _ => return,
             };
-            let target = match btf.resolve(tag.target) {
-                Some(t) if matches!(btf.kind(t), Some(Kind::Struct | Kind::Union | Kind::Fwd)) => btf.name(t).to_owned(),
-                _ => return,
-            };
-            out.fields.push(SpecialField { kind, offset: at, size: 8, target });
+            let is_struct = |t| matches!(btf.kind(t), Some(Kind::Struct | Kind::Union | Kind::Fwd));
+            if !btf.resolve(tag.target).is_some_and(is_struct) {
+                return;
+            }
+            out.fields.push(SpecialField { kind, offset: at, size: 8 });
         }
         _ => {}
     }

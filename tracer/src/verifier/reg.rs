@@ -9,8 +9,8 @@ use super::value::Value;
 
 /// The kinds of value (`enum bpf_reg_type` without its flags).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names of enum bpf_reg_type")]
-pub enum Base {
+/// The names are those of `enum bpf_reg_type`.
+pub(super) enum Base {
     NotInit,
     Scalar,
     Ctx,
@@ -37,44 +37,44 @@ pub enum Base {
 
 /// Flags on a kind of value (`enum bpf_type_flag`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Flags(pub u16);
+pub(super) struct Flags(pub u16);
 
-#[expect(missing_docs, reason = "the names of enum bpf_type_flag")]
+/// The names are those of `enum bpf_type_flag`.
 impl Flags {
-    pub const NONE: Self = Self(0);
-    pub const MAYBE_NULL: Self = Self(1);
-    pub const RDONLY: Self = Self(1 << 1);
-    pub const RINGBUF: Self = Self(1 << 2);
-    pub const USER: Self = Self(1 << 3);
-    pub const PERCPU: Self = Self(1 << 4);
-    pub const UNTRUSTED: Self = Self(1 << 5);
-    pub const ALLOC: Self = Self(1 << 6);
-    pub const TRUSTED: Self = Self(1 << 7);
-    pub const RCU: Self = Self(1 << 8);
-    pub const NON_OWN_REF: Self = Self(1 << 9);
-    pub const DYN_SLICE: Self = Self(1 << 10);
+    pub(super) const NONE: Self = Self(0);
+    pub(super) const MAYBE_NULL: Self = Self(1);
+    pub(super) const RDONLY: Self = Self(1 << 1);
+    pub(super) const RINGBUF: Self = Self(1 << 2);
+    pub(super) const USER: Self = Self(1 << 3);
+    pub(super) const PERCPU: Self = Self(1 << 4);
+    pub(super) const UNTRUSTED: Self = Self(1 << 5);
+    pub(super) const ALLOC: Self = Self(1 << 6);
+    pub(super) const TRUSTED: Self = Self(1 << 7);
+    pub(super) const RCU: Self = Self(1 << 8);
+    pub(super) const NON_OWN_REF: Self = Self(1 << 9);
+    pub(super) const DYN_SLICE: Self = Self(1 << 10);
 
     /// Those of either.
     #[must_use]
-    pub const fn with(self, other: Self) -> Self {
+    pub(super) const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Those of `self` that are not in `other`.
     #[must_use]
-    pub const fn without(self, other: Self) -> Self {
+    pub(super) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
     /// True if any flag of `other` is set.
-    pub const fn any(self, other: Self) -> bool {
+    pub(super) const fn any(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
 
 /// A kind of value with its flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Type {
+pub(super) struct Type {
     /// The kind.
     pub base: Base,
     /// The flags.
@@ -83,48 +83,48 @@ pub struct Type {
 
 impl Type {
     /// Without flags.
-    pub const fn plain(base: Base) -> Self {
+    pub(super) const fn plain(base: Base) -> Self {
         Self { base, flags: Flags::NONE }
     }
 
     /// With flags.
-    pub const fn new(base: Base, flags: Flags) -> Self {
+    pub(super) const fn new(base: Base, flags: Flags) -> Self {
         Self { base, flags }
     }
 
     /// True if just this kind, without flags.
-    pub fn is(self, base: Base) -> bool {
+    pub(super) fn is(self, base: Base) -> bool {
         self.base == base && self.flags == Flags::NONE
     }
 
     /// True if it may be null.
-    pub const fn may_be_null(self) -> bool {
+    pub(super) const fn may_be_null(self) -> bool {
         self.flags.any(Flags::MAYBE_NULL)
     }
 
     /// True for pointers into packets.
-    pub const fn is_packet(self) -> bool {
+    pub(super) const fn is_packet(self) -> bool {
         matches!(self.base, Base::Packet | Base::PacketMeta)
     }
 
     /// True for pointers into packets and the one behind the end.
-    pub const fn is_packet_or_end(self) -> bool {
+    pub(super) const fn is_packet_or_end(self) -> bool {
         matches!(self.base, Base::Packet | Base::PacketMeta | Base::PacketEnd)
     }
 
     /// True for pointers to the four socket kinds that are not BTF.
-    pub fn is_sock(self) -> bool {
+    pub(super) fn is_sock(self) -> bool {
         matches!(self.base, Base::Socket | Base::SockCommon | Base::TcpSock | Base::XdpSock)
             && self.flags == Flags::NONE
     }
 
     /// True if a register of this kind can be spilled with all that is known of it (`is_spillable_regtype()`).
-    pub const fn is_spillable(self) -> bool {
+    pub(super) const fn is_spillable(self) -> bool {
         !matches!(self.base, Base::NotInit | Base::Scalar | Base::TpBuffer | Base::Dynptr)
     }
 
     /// As the kernel's messages spell it (`reg_type_str()`).
-    pub fn text(self, scalar: &'static str) -> String {
+    pub(super) fn text(self, scalar: &'static str) -> String {
         let name = match self.base {
             Base::NotInit => "?",
             Base::Scalar => scalar,
@@ -173,32 +173,31 @@ impl Type {
 
 /// Index of a map in the program's list, or an inner map's template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MapId(pub u16);
+pub(super) struct MapId(pub u16);
 
 /// Which BTF a type is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BtfOf {
+pub(super) enum BtfOf {
     /// The kernel's.
     Kernel,
     /// The program's own.
+    #[expect(dead_code, reason = "objects of the program's own types are not modelled yet")]
     Program,
 }
 
 /// What a dynptr points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names of enum bpf_dynptr_type")]
-pub enum DynptrKind {
+/// The names are those of `enum bpf_dynptr_type`.
+pub(super) enum DynptrKind {
     Local,
     Ringbuf,
     Skb,
     Xdp,
-    File,
-    SkbMeta,
 }
 
 /// Where an iterator is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IterState {
+pub(super) enum IterState {
     /// It may give another element.
     Active,
     /// It gave its last.
@@ -207,7 +206,7 @@ pub enum IterState {
 
 /// What else a value carries, by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Data {
+pub(super) enum Data {
     /// Nothing.
     None,
     /// Map pointers, values and keys. `uid` tells apart the maps found in a map of maps.
@@ -235,7 +234,7 @@ pub(super) const BEYOND_PKT_END: i32 = -2;
 
 /// What was read of a register, and whether it was written (`enum bpf_reg_liveness`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Live(pub u8);
+pub(super) struct Live(pub u8);
 
 impl Live {
     pub(super) const NONE: Self = Self(0);
@@ -260,7 +259,7 @@ impl Live {
 
 /// Where a register of a kept state is: that state, the frame, and the register or stack slot. Reads are marked there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub(super) struct Link {
     pub(super) state: u32,
     pub(super) frame: u8,
     /// 0 to 10: a register; from 16 on: a stack slot.
@@ -280,7 +279,7 @@ pub(super) const ADD_CONST: u32 = 1 << 31;
 
 /// A register's or a spilled register's content.
 #[derive(Clone, Copy, Debug)]
-pub struct Reg {
+pub(super) struct Reg {
     /// Its kind.
     pub ty: Type,
     /// The constant part of its offset.
@@ -303,7 +302,7 @@ pub struct Reg {
 
 impl Reg {
     /// Never written.
-    pub const NOT_INIT: Self = Self {
+    pub(super) const NOT_INIT: Self = Self {
         ty: Type::plain(Base::NotInit),
         off: 0,
         data: Data::None,
@@ -317,20 +316,20 @@ impl Reg {
     };
 
     /// Any number.
-    pub const UNKNOWN: Self = Self { ty: Type::plain(Base::Scalar), ..Self::NOT_INIT };
+    pub(super) const UNKNOWN: Self = Self { ty: Type::plain(Base::Scalar), ..Self::NOT_INIT };
 
     /// A known number.
-    pub const fn known(v: u64) -> Self {
+    pub(super) const fn known(v: u64) -> Self {
         Self { v: Value::known(v), ..Self::UNKNOWN }
     }
 
     /// A pointer to the start of something.
-    pub const fn pointer(ty: Type, data: Data) -> Self {
+    pub(super) const fn pointer(ty: Type, data: Data) -> Self {
         Self { ty, data, v: Value::known(0), ..Self::NOT_INIT }
     }
 
     /// Take over another's content; what is known of reads and writes stays (`copy_register_state()`).
-    pub fn assign(&mut self, from: &Self) {
+    pub(super) fn assign(&mut self, from: &Self) {
         let (live, link) = (self.live, self.link);
         *self = *from;
         self.live = live;
@@ -338,39 +337,39 @@ impl Reg {
     }
 
     /// Take over another's content: this is a write.
-    pub fn write(&mut self, from: &Self) {
+    pub(super) fn write(&mut self, from: &Self) {
         self.assign(from);
         self.live.set(Live::WRITTEN);
     }
 
     /// True for numbers.
-    pub fn is_scalar(&self) -> bool {
+    pub(super) fn is_scalar(&self) -> bool {
         self.ty.base == Base::Scalar
     }
 
     /// True for the number 0.
-    pub fn is_null(&self) -> bool {
+    pub(super) fn is_null(&self) -> bool {
         self.is_scalar() && self.v.is(0)
     }
 
     /// True if kind, offset, data, bits and ranges are equal: all but ids and marks.
-    pub fn same_value(&self, o: &Self) -> bool {
+    pub(super) fn same_value(&self, o: &Self) -> bool {
         self.ty == o.ty && self.off == o.off && self.data == o.data && self.v == o.v
     }
 
     /// True if kind, offset and data are equal.
-    pub fn same_shape(&self, o: &Self) -> bool {
+    pub(super) fn same_shape(&self, o: &Self) -> bool {
         self.ty == o.ty && self.off == o.off && self.data == o.data
     }
 
     /// Drop the link to other scalars.
-    pub fn clear_id(&mut self) {
+    pub(super) fn clear_id(&mut self) {
         self.id = 0;
         self.off = 0;
     }
 
     /// The map of a map pointer, value or key.
-    pub fn map(&self) -> Option<MapId> {
+    pub(super) fn map(&self) -> Option<MapId> {
         match self.data {
             Data::Map { map, .. } => Some(map),
             _ => None,
@@ -378,7 +377,7 @@ impl Reg {
     }
 
     /// A packet pointer's range.
-    pub fn range(&self) -> i32 {
+    pub(super) fn range(&self) -> i32 {
         match self.data {
             Data::Range(r) => r,
             _ => 0,
@@ -386,7 +385,7 @@ impl Reg {
     }
 
     /// The size of a memory region.
-    pub fn mem_size(&self) -> u32 {
+    pub(super) fn mem_size(&self) -> u32 {
         match self.data {
             Data::Size(s) => s,
             Data::Slice { size, .. } => size,

@@ -6,6 +6,7 @@ use super::env::Env;
 use super::explore::Flow;
 use super::feature::Feature;
 use super::insn::{Insn, mode};
+use super::memory::Fixed;
 use super::profile::Release;
 use super::program::{AttachType as A, ProgType};
 use super::reg::{Base, Data, Reg, Type};
@@ -198,7 +199,7 @@ impl Env<'_> {
             self.read_reg(insn.src)?;
         }
         let ctx = *self.cur.reg(6);
-        self.check_fixed_offset(&ctx, 6, false)?;
+        self.check_fixed_offset(&ctx, 6, Fixed::Refused)?;
         self.clear_caller_saved();
         let reg = self.cur.reg_mut(0);
         let (live, link) = (reg.live, reg.link);

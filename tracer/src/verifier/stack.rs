@@ -75,11 +75,11 @@ impl Env<'_> {
     }
 
     /// Store `size` bytes: a register, or a constant.
-    pub(super) fn stack_write(&mut self, base: &Reg, off: i64, size: u32, from: Option<u8>, at: StackRange) -> Checked {
+    pub(super) fn stack_write(&mut self, base: &Reg, size: u32, from: Option<u8>, at: StackRange) -> Checked {
         if base.v.t.is_const() {
             self.stack_write_fixed(base.frame as usize, at.min, size, from)
         } else {
-            self.stack_write_variable(base, off, size, from, at)
+            self.stack_write_variable(base, size, from, at)
         }
     }
 
@@ -196,8 +196,7 @@ impl Env<'_> {
         }
     }
 
-    fn stack_write_variable(&mut self, base: &Reg, off: i64, size: u32, from: Option<u8>, at: StackRange) -> Checked {
-        let _ = off;
+    fn stack_write_variable(&mut self, base: &Reg, size: u32, from: Option<u8>, at: StackRange) -> Checked {
         let frame = base.frame as usize;
         let zero = from.is_some_and(|r| self.cur.reg(r).is_null())
             || (from.is_none() && self.stores_constant() && self.insn().imm == 0);
@@ -262,7 +261,7 @@ impl Env<'_> {
                 }
                 self.arena.mark_read(Some(s.reg.live), s.reg.link, Live::READ64);
                 let Some(dst) = into else { return Ok(()) };
-                let narrow = self.has(Feature::NarrowFills) && size <= spilled && narrow_ok(off, size, spilled);
+                let narrow = self.has(Feature::NarrowFills) && size <= spilled && narrow_ok(off);
                 let whole = off % 8 == 0 && size == spilled;
                 if narrow || (!self.has(Feature::NarrowFills) && whole) {
                     let mut v = s.reg;
@@ -282,7 +281,7 @@ impl Env<'_> {
                                 }
                             }
                             Byte::Misc | Byte::Invalid => {}
-                            Byte::Dynptr | Byte::Iter | Byte::IrqFlag => {
+                            Byte::Dynptr | Byte::Iter => {
                                 reject!(StackUninit, "invalid read from stack off {off}+{i} size {size}")
                             }
                         }
@@ -303,7 +302,7 @@ impl Env<'_> {
             for i in 0..size as usize {
                 if matches!(
                     s.bytes[(byte_in_slot(off) + 8 - i) % 8],
-                    Byte::Dynptr | Byte::Iter | Byte::IrqFlag | Byte::Spill
+                    Byte::Dynptr | Byte::Iter | Byte::Spill
                 ) {
                     reject!(StackUninit, "invalid read from stack off {off}+{i} size {size}");
                 }
@@ -410,8 +409,7 @@ fn is_bounded(r: &Reg) -> bool {
 }
 
 /// May the low part of a wider spill be read as if it had been spilled so (`bpf_stack_narrow_access_ok()`)?
-fn narrow_ok(off: i64, fill: u32, spill: u32) -> bool {
+fn narrow_ok(off: i64) -> bool {
     // Little endian: the low part lies at the low end of the slot.
-    let _ = (fill, spill);
     off % 8 == 0
 }

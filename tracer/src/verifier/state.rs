@@ -9,7 +9,7 @@ use super::report::Stop;
 /// What a byte of the stack holds (`enum bpf_stack_slot_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Byte {
+pub(super) enum Byte {
     /// Never written.
     Invalid,
     /// Part of a spilled register.
@@ -22,14 +22,12 @@ pub enum Byte {
     Dynptr,
     /// Part of an iterator.
     Iter,
-    /// Part of saved interrupt flags.
-    IrqFlag,
 }
 
 /// Eight bytes of stack. `bytes[i]` is the byte at address offset `i` from the slot's high end down, as the kernel
 /// counts: `bytes[7]` is the lowest byte of a spilled register.
 #[derive(Clone, Copy, Debug)]
-pub struct StackSlot {
+pub(super) struct StackSlot {
     pub(super) bytes: [Byte; 8],
     pub(super) reg: Reg,
 }
@@ -54,13 +52,13 @@ impl StackSlot {
 
     /// True if it holds an object that only its own functions may touch.
     pub(super) fn is_special(&self) -> bool {
-        matches!(self.bytes[7], Byte::Spill | Byte::Dynptr | Byte::Iter | Byte::IrqFlag)
+        matches!(self.bytes[7], Byte::Spill | Byte::Dynptr | Byte::Iter)
     }
 }
 
 /// The index of an 8-byte stack slot, counted down from the frame pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(pub usize);
+pub(super) struct Slot(pub usize);
 
 impl Slot {
     /// The slot that holds the byte at this offset from the frame pointer (below 0).
@@ -76,7 +74,7 @@ pub(super) const fn byte_in_slot(off: i64) -> usize {
 
 /// How a frame came to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub(super) enum Entry {
     /// As the program, or a global function judged by itself.
     Top,
     /// By a call.
@@ -85,13 +83,11 @@ pub enum Entry {
     Callback,
     /// By a timer or a work queue.
     AsyncCallback,
-    /// As the handler of exceptions.
-    ExceptionCallback,
 }
 
 /// One call frame.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub(super) struct Frame {
     pub(super) regs: [Reg; 11],
     pub(super) stack: Vec<StackSlot>,
     /// The call, for all but the outermost.
@@ -110,10 +106,6 @@ impl Frame {
         self.entry == Entry::Callback
     }
 
-    pub(super) fn in_async(&self) -> bool {
-        self.entry == Entry::AsyncCallback
-    }
-
     /// Bytes of stack in use.
     pub(super) fn depth(&self) -> i64 {
         self.stack.len() as i64 * 8
@@ -130,7 +122,7 @@ impl Frame {
 
 /// A reference that must be given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub(super) struct Reference {
     pub(super) id: u32,
     /// Where it was taken.
     pub(super) insn: u32,
@@ -140,7 +132,7 @@ pub struct Reference {
 
 /// A held spin lock: what it protects and which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lock {
+pub(super) struct Lock {
     /// A map, or the program's BTF for an allocated object.
     pub(super) owner: LockOwner,
     pub(super) id: u32,
@@ -148,16 +140,14 @@ pub struct Lock {
 
 /// Where a spin lock lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockOwner {
+pub(super) enum LockOwner {
     /// In a map's value.
     Map(super::reg::MapId),
-    /// In an allocated object.
-    Object,
 }
 
 /// One step of the jump history.
 #[derive(Clone, Copy, Debug)]
-pub struct Jump {
+pub(super) struct Jump {
     pub(super) at: u32,
     pub(super) from: u32,
     /// The stack slot that the instruction read or wrote: (frame, slot).
@@ -171,7 +161,7 @@ pub struct Jump {
 
 /// Registers and spills that share one scalar: at most six, as (frame, register or slot from 16 on).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Linked {
+pub(super) struct Linked {
     pub(super) count: u8,
     pub(super) at: [(u8, u8); 6],
 }
@@ -196,7 +186,7 @@ pub(super) type StateId = u32;
 
 /// The state of one path.
 #[derive(Clone, Debug)]
-pub struct State {
+pub(super) struct State {
     pub(super) frames: Vec<Frame>,
     pub(super) refs: Vec<Reference>,
     pub(super) lock: Option<Lock>,

@@ -5,12 +5,13 @@
 
 use super::args::Call;
 use super::btf::{Btf, FuncLinkage, Type as T, TypeId};
+use super::btf_access::Match;
 use super::env::{Env, MAX_FRAMES};
 use super::explore::Flow;
 use super::feature::Feature;
 use super::helper::id;
 use super::insn::{Insn, pseudo};
-use super::memory::{Dir, ZeroSize};
+use super::memory::{Dir, Fixed, ZeroSize};
 use super::profile::Release;
 use super::program::{MapType, ProgType};
 use super::reg::{Base, BtfOf, Data, DynptrKind, Flags, Live, MapId, Reg, Type};
@@ -236,10 +237,10 @@ impl Env<'_> {
             reject!(ArgNull, "Possibly NULL pointer passed to helper arg{r}");
         }
         let off = reg.off as i64;
-        if !self.struct_matches((of, have), off, (BtfOf::Kernel, id), false) {
+        if !self.struct_matches((of, have), off, (BtfOf::Kernel, id), Match::Prefix) {
             reject!(SubprogArgs, "R{r} is of another type");
         }
-        self.check_fixed_offset(reg, r, true)
+        self.check_fixed_offset(reg, r, Fixed::Allowed)
     }
 
     fn check_global_dynptr(&self, r: u8, reg: &Reg) -> Checked {
@@ -431,8 +432,7 @@ impl Env<'_> {
     }
 
     /// A helper that calls back (`push_callback_call()`).
-    pub(super) fn call_callback(&mut self, insn: Insn, call: &Call) -> Checked {
-        let _ = insn;
+    pub(super) fn call_callback(&mut self, call: &Call) -> Checked {
         let Some(sub) = call.subprog else { unmodelled!("callback without function") };
         self.subprogs[sub as usize].is_callback = true;
         let caller: [Reg; 6] = std::array::from_fn(|i| *self.cur.reg(i as u8));
@@ -622,7 +622,6 @@ impl Env<'_> {
 pub(super) fn find_subprogs(
     insns: &[Insn],
     pointers: Pointers,
-    calls_everywhere: bool,
 ) -> Result<Vec<u32>, super::report::Stop> {
     let mut starts = vec![0u32];
     for (i, insn) in insns.iter().enumerate() {
@@ -630,7 +629,6 @@ pub(super) fn find_subprogs(
         if !refers {
             continue;
         }
-        let _ = calls_everywhere;
         let to = i as i64 + insn.imm as i64 + 1;
         if to < 0 || to >= insns.len() as i64 {
             reject!(BadProgram, "call to invalid destination");

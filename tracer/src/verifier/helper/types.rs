@@ -100,7 +100,6 @@ pub(in super::super) enum Allow {
     DPath,
     SkStorage,
     ImaInode,
-    ImaFile,
 }
 
 /// A prototype.
