@@ -1,0 +1,111 @@
+//! What one kernel allows: its version, its behaviour by named feature, its BTF and its configuration.
+
+use std::sync::Arc;
+
+use super::btf::{Btf, Kind, TypeId};
+use super::feature::{Feature, FeatureSet};
+use super::tnum::Mul;
+use super::value::{Deduce, Domain, Products};
+
+/// A kernel's version, major and minor. Stable updates are not told apart: what they back-port is part of the
+/// feature table's ranges where it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release {
+    /// As in 6 of 6.12.
+    pub major: u16,
+    /// As in 12 of 6.12.
+    pub minor: u16,
+}
+
+impl Release {
+    /// From its two numbers.
+    pub const fn new(major: u16, minor: u16) -> Self {
+        Self { major, minor }
+    }
+
+    /// From text such as "6.12.107-1".
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(|c: char| !c.is_ascii_digit());
+        let major = parts.next()?.parse().ok()?;
+        let minor = parts.next()?.parse().ok()?;
+        Some(Self { major, minor })
+    }
+}
+
+/// Configuration that changes verdicts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// CONFIG_FUNCTION_ERROR_INJECTION: functions on its list may be hooked by sleepable programs.
+    pub error_injection: Option<bool>,
+    /// Possible CPUs; bounds what bpf_get_smp_processor_id returns.
+    pub nr_cpus: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { error_injection: None, nr_cpus: 2 }
+    }
+}
+
+/// One kernel.
+#[derive(Clone)]
+pub struct Profile {
+    /// Its version.
+    pub release: Release,
+    /// Its BTF, if it has any.
+    pub btf: Option<Arc<Btf>>,
+    /// Its configuration.
+    pub config: Config,
+    features: FeatureSet,
+}
+
+impl Profile {
+    /// The profile of a kernel of this version with this BTF.
+    pub fn new(release: Release, btf: Option<Arc<Btf>>, config: Config) -> Self {
+        Self { release, btf, config, features: FeatureSet::of(release) }
+    }
+
+    /// True if this kernel behaves so.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
+    }
+
+    /// Which of the kernels that the tables were read off answers for this one: 5.10, 6.1, 6.12, 7.2 as bits 0 to 3.
+    /// A version between two is answered for by the lower one.
+    pub(super) fn table_bit(&self) -> u8 {
+        match self.release {
+            r if r >= Release::new(7, 0) => 1 << 3,
+            r if r >= Release::new(6, 12) => 1 << 2,
+            r if r >= Release::new(6, 1) => 1 << 1,
+            _ => 1 << 0,
+        }
+    }
+
+    /// The generation of the scalar domain.
+    pub(super) fn domain(&self) -> Domain {
+        Domain {
+            deduce: if self.has(Feature::SingleValueBounds) {
+                Deduce::SingleValue
+            } else if self.has(Feature::CrossWidthBounds) {
+                Deduce::CrossWidth
+            } else if self.has(Feature::LowBitsFromWide) {
+                Deduce::SameWidth
+            } else {
+                Deduce::Early
+            },
+            mul: if self.has(Feature::TnumMulJoined) {
+                Mul::Joined
+            } else if self.has(Feature::TnumMulGathered) {
+                Mul::Gathered
+            } else {
+                Mul::Halves
+            },
+            products: if self.has(Feature::SignedProducts) { Products::AllSigns } else { Products::Unsigned },
+        }
+    }
+
+    /// A struct or union of the kernel by name.
+    pub(super) fn kernel_struct(&self, name: &str) -> Option<TypeId> {
+        self.btf.as_ref()?.find(Kind::Struct, name)
+    }
+}

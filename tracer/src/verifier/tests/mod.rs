@@ -1,0 +1,7 @@
+//! The model's own tests: the domain's laws, verdicts on small programs, and survival of any input.
+
+mod asm;
+mod domain;
+mod programs;
+mod random;
+mod survival;
