@@ -253,9 +253,7 @@ pub(super) fn event<'a>(
             Value::Known(_) if exec.unreadable_count > 0 => {
                 Value::Missing(Missing::UnreadElements(exec.unreadable_count))
             }
-            Value::Known(bytes) if exec.cut & cut::ARGV_END != 0 => {
-                Value::Partial(bytes, Cut::AtLeast)
-            }
+            Value::Known(bytes) if exec.cut & cut::ARGV_END != 0 => Value::Partial(bytes, Cut::AtLeast),
             value => value,
         },
         cwd: path(field::CWD, cut::CWD, &paths.cwd),

@@ -21,9 +21,7 @@ pub(super) fn attach(
         }
         return match resolved.bound.programs.get(&id) {
             Some(binding) => Ok(Attach::StructOps(*binding)),
-            None if let Some(error) = resolved.bound.obstacle(&resolved.maps, id) => {
-                Err(error.clone())
-            }
+            None if let Some(error) = resolved.bound.obstacle(&resolved.maps, id) => Err(error.clone()),
             None => bad("no struct_ops map that is created uses it".into()),
         };
     }
@@ -31,20 +29,13 @@ pub(super) fn attach(
         return Ok(Attach::Later);
     }
     let Some(name) = function.attach_name() else {
-        return bad(format!(
-            "section name '{}' does not say what it attaches to",
-            function.section
-        ));
+        return bad(format!("section name '{}' does not say what it attaches to", function.section));
     };
     if function.program_type() == ProgramType::Ext {
-        return Ok(Attach::Program {
-            function: name.into(),
-        });
+        return Ok(Attach::Program { function: name.into() });
     }
     if resolved.target.btf.is_none() {
-        return Err(ObjectError::KernelBtfMissing {
-            needed_by: format!("program '{}'", function.name),
-        });
+        return Err(ObjectError::KernelBtfMissing { needed_by: format!("program '{}'", function.name) });
     }
     match find_attach_point(resolved, name, function.attach_type()) {
         Some((type_id, module)) => Ok(Attach::Btf { type_id, module }),
@@ -61,28 +52,18 @@ pub(super) fn attach_points(object: &Object, target: &Target<'_>) -> AttachPoint
         return AttachPoints::new();
     };
     let wants = |f: &Function| {
-        f.def.is_some_and(|def| def.extra.wants_btf_target())
-            && f.program_type() != ProgramType::Ext
+        f.def.is_some_and(|def| def.extra.wants_btf_target()) && f.program_type() != ProgramType::Ext
     };
     let programs = object.programs().filter(|(_, function)| wants(function));
     let named = programs.filter_map(|(_, f)| Some(kernel_name(f.attach_name()?, f.attach_type())));
-    let wanted: Vec<_> = named
-        .filter(|name| name.may_be_kernels())
-        .map(|name| (name.kind, name.full))
-        .collect();
+    let wanted: Vec<_> =
+        named.filter(|name| name.may_be_kernels()).map(|name| (name.kind, name.full)).collect();
     if wanted.is_empty() {
         return AttachPoints::new();
     }
-    let borrowed: Vec<_> = wanted
-        .iter()
-        .map(|(kind, name)| (*kind, name.as_str()))
-        .collect();
+    let borrowed: Vec<_> = wanted.iter().map(|(kind, name)| (*kind, name.as_str())).collect();
     let found = btf.find_batch(&borrowed);
-    wanted
-        .into_iter()
-        .zip(found)
-        .filter_map(|(key, id)| Some((key, id?)))
-        .collect()
+    wanted.into_iter().zip(found).filter_map(|(key, id)| Some((key, id?))).collect()
 }
 
 /// `function`, or `module:function`, as the kernel's BTF has it.
@@ -94,8 +75,7 @@ struct KernelName<'n> {
 
 impl KernelName<'_> {
     fn may_be_kernels(&self) -> bool {
-        self.module
-            .is_none_or(|module| "vmlinux".starts_with(module))
+        self.module.is_none_or(|module| "vmlinux".starts_with(module))
     }
 }
 
@@ -110,11 +90,7 @@ fn kernel_name(name: &str, attach: AttachType) -> KernelName<'_> {
         AttachType::TRACE_ITER => ("bpf_iter_", Kind::Func),
         _ => ("", Kind::Func),
     };
-    KernelName {
-        module,
-        kind,
-        full: format!("{prefix}{name}"),
-    }
+    KernelName { module, kind, full: format!("{prefix}{name}") }
 }
 
 /// The kernel's own type first, then those of its modules.
@@ -125,20 +101,11 @@ fn find_attach_point(
 ) -> Option<(TypeId, Option<ModuleId>)> {
     let name = kernel_name(name, attach);
     let numbered = resolved.target.modules.iter().enumerate();
-    let mut modules =
-        numbered.filter(|(_, m)| name.module.is_none_or(|module| m.name.starts_with(module)));
+    let mut modules = numbered.filter(|(_, m)| name.module.is_none_or(|module| m.name.starts_with(module)));
     let key = (name.kind, name.full.clone());
-    match resolved
-        .attach_points
-        .get(&key)
-        .filter(|_| name.may_be_kernels())
-    {
+    match resolved.attach_points.get(&key).filter(|_| name.may_be_kernels()) {
         Some(id) => Some((*id, None)),
-        None => modules.find_map(|(index, m)| {
-            Some((
-                m.btf.find(name.kind, &name.full)?,
-                Some(ModuleId(index as u32)),
-            ))
-        }),
+        None => modules
+            .find_map(|(index, m)| Some((m.btf.find(name.kind, &name.full)?, Some(ModuleId(index as u32))))),
     }
 }

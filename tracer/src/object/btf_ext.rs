@@ -71,10 +71,7 @@ pub(super) trait Record: Copy {
 impl Record for FuncInfo {
     const MIN_SIZE: usize = 8;
     fn read([offset, type_id, ..]: [u32; 4]) -> Self {
-        FuncInfo {
-            insn: offset / 8,
-            type_id: TypeId(type_id),
-        }
+        FuncInfo { insn: offset / 8, type_id: TypeId(type_id) }
     }
     fn insn(&self) -> u32 {
         self.insn
@@ -87,13 +84,7 @@ impl Record for FuncInfo {
 impl Record for LineInfo {
     const MIN_SIZE: usize = 16;
     fn read([offset, file_name, text, place]: [u32; 4]) -> Self {
-        LineInfo {
-            insn: offset / 8,
-            file_name,
-            text,
-            line: place >> 10,
-            column: (place & 0x3ff) as u16,
-        }
+        LineInfo { insn: offset / 8, file_name, text, line: place >> 10, column: (place & 0x3ff) as u16 }
     }
     fn insn(&self) -> u32 {
         self.insn
@@ -106,12 +97,7 @@ impl Record for LineInfo {
 impl Record for CoReRelocation {
     const MIN_SIZE: usize = 16;
     fn read([offset, type_id, access, kind]: [u32; 4]) -> Self {
-        CoReRelocation {
-            insn: offset / 8,
-            type_id: TypeId(type_id),
-            access,
-            kind,
-        }
+        CoReRelocation { insn: offset / 8, type_id: TypeId(type_id), access, kind }
     }
     fn insn(&self) -> u32 {
         self.insn
@@ -128,20 +114,13 @@ impl BtfExt {
         match data.first_chunk() {
             Some([0x9f, 0xeb, 1, _]) => {}
             _ => {
-                return Err(bad(
-                    0,
-                    "it does not start with BTF's magic number and version 1",
-                ));
+                return Err(bad(0, "it does not start with BTF's magic number and version 1"));
             }
         }
-        let word = |at: usize| {
-            data.get(at..)
-                .and_then(<[u8]>::first_chunk)
-                .map(|bytes| u32::from_le_bytes(*bytes))
-        };
-        let header_len = word(4)
-            .filter(|&len| len >= 24)
-            .ok_or_else(|| bad(4, "its header is too short"))? as usize;
+        let word =
+            |at: usize| data.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
+        let header_len =
+            word(4).filter(|&len| len >= 24).ok_or_else(|| bad(4, "its header is too short"))? as usize;
         let segment = |at: usize| -> Result<(usize, &[u8]), ObjectError> {
             if at + 8 > header_len {
                 return Ok((header_len, &[]));
@@ -151,10 +130,7 @@ impl BtfExt {
             };
             let start = header_len.saturating_add(offset as usize);
             let bytes = data.get(start..start.saturating_add(length as usize));
-            Ok((
-                start,
-                bytes.ok_or_else(|| bad(at, "a part lies outside of the section"))?,
-            ))
+            Ok((start, bytes.ok_or_else(|| bad(at, "a part lies outside of the section"))?))
         };
         Ok(BtfExt {
             functions: sections(segment(8)?, btf, elf)?,
@@ -172,11 +148,7 @@ fn sections<T: Record>(
     let bad = |rest: &[u8], reason: &str| {
         ObjectError::section(NAME, (start + data.len() - rest.len()) as u64, reason)
     };
-    let word = |bytes: &[u8]| {
-        bytes
-            .first_chunk()
-            .map_or(0, |bytes| u32::from_le_bytes(*bytes))
-    };
+    let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
     let mut found = Vec::new();
     let Some((size, mut rest)) = data.split_first_chunk::<4>() else {
         return Ok(found);
@@ -187,25 +159,14 @@ fn sections<T: Record>(
     }
     while let Some((head, tail)) = rest.split_first_chunk::<8>() {
         let (name, count) = (word(head), word(&head[4..]) as usize);
-        let length = count
-            .checked_mul(size)
-            .filter(|&length| length <= tail.len());
+        let length = count.checked_mul(size).filter(|&length| length <= tail.len());
         let Some((records, after)) = length.and_then(|length| tail.split_at_checked(length)) else {
             return Err(bad(rest, "it announces more records than there are"));
         };
-        let read =
-            |record: &[u8]| T::read([0, 4, 8, 12].map(|at| record.get(at..).map_or(0, word)));
+        let read = |record: &[u8]| T::read([0, 4, 8, 12].map(|at| record.get(at..).map_or(0, word)));
         let records: Vec<T> = records.chunks_exact(size).map(read).collect();
-        let order = if records.is_sorted_by_key(Record::insn) {
-            Order::Sorted
-        } else {
-            Order::Unsorted
-        };
-        found.push(InfoSection {
-            section: elf.section(btf.string(name)).map(|(id, _)| id),
-            records,
-            order,
-        });
+        let order = if records.is_sorted_by_key(Record::insn) { Order::Sorted } else { Order::Unsorted };
+        found.push(InfoSection { section: elf.section(btf.string(name)).map(|(id, _)| id), records, order });
         rest = after;
     }
     if !rest.is_empty() {
@@ -229,18 +190,13 @@ pub(super) fn records_of<T: Record>(
     let (first, last) = match info.order {
         Order::Sorted => info.range(start, end),
         Order::Unsorted => {
-            let beyond = records
-                .iter()
-                .position(|r| r.insn() >= end)
-                .unwrap_or(records.len());
+            let beyond = records.iter().position(|r| r.insn() >= end).unwrap_or(records.len());
             let inside = |r: &T| r.insn() >= start;
             let first = records[..beyond].iter().position(inside)?;
             (first, records[..beyond].iter().rposition(inside)? + 1)
         }
     };
-    records
-        .get(first..last)
-        .filter(|records| !records.is_empty())
+    records.get(first..last).filter(|records| !records.is_empty())
 }
 
 /// Every record of the `count` instructions from `start` in `section`, in whichever block.
@@ -251,9 +207,7 @@ pub(super) fn all_records_of<T: Record>(
     count: u32,
 ) -> impl Iterator<Item = T> {
     let end = start.saturating_add(count);
-    let blocks = sections
-        .iter()
-        .filter(move |info| info.section == Some(section));
+    let blocks = sections.iter().filter(move |info| info.section == Some(section));
     let near = move |info: &InfoSection<T>| match info.order {
         Order::Sorted => info.range(start, end),
         Order::Unsorted => (0, info.records.len()),

@@ -11,9 +11,7 @@ use super::elf::{Elf, Visibility};
 use super::externs::{Extern, ExternKind};
 use super::features::KernelFeatures;
 use super::functions::{Function, Role, Scope};
-use crate::verifier::btf::{
-    Btf, BtfEditor, Datasec, FuncLinkage, Kind, Linkage, SectionVar, Type, TypeId,
-};
+use crate::verifier::btf::{Btf, BtfEditor, Datasec, FuncLinkage, Kind, Linkage, SectionVar, Type, TypeId};
 
 /// Words of a record, by number.
 const NAME: usize = 0;
@@ -31,30 +29,19 @@ fn info(kind: Kind, vlen: usize) -> u32 {
 }
 
 fn unreadable(error: crate::verifier::btf::BtfError) -> ObjectError {
-    ObjectError::Btf {
-        section: ".BTF",
-        error,
-    }
+    ObjectError::Btf { section: ".BTF", error }
 }
 
 /// The object's BTF as a loader completes it, whatever the kernel.
 pub(super) fn complete(btf: &Btf, elf: &Elf<'_>, externs: &[Extern]) -> Result<Btf, ObjectError> {
     let mut edit = BtfEditor::new(btf);
     let dummy = dummy_variable(&mut edit, btf);
-    let variables = elf
-        .symbols
-        .iter()
-        .filter(|symbol| symbol.is_object() && symbol.is_global());
+    let variables = elf.symbols.iter().filter(|symbol| symbol.is_object() && symbol.is_global());
     let mut symbols = HashMap::new();
     for symbol in variables {
-        symbols
-            .entry(symbol.name)
-            .or_insert((symbol.value, symbol.visibility));
+        symbols.entry(symbol.name).or_insert((symbol.value, symbol.visibility));
     }
-    let externs: HashMap<_, _> = externs
-        .iter()
-        .map(|external| (external.name.as_str(), external))
-        .collect();
+    let externs: HashMap<_, _> = externs.iter().map(|external| (external.name.as_str(), external)).collect();
     for id in btf.ids() {
         let Some(Type::Datasec(section)) = btf.get(id) else {
             continue;
@@ -79,13 +66,10 @@ pub(super) fn complete(btf: &Btf, elf: &Elf<'_>, externs: &[Extern]) -> Result<B
 
 /// The kernel takes no functions in a section of data: they are replaced by this variable.
 fn dummy_variable(edit: &mut BtfEditor, btf: &Btf) -> Option<TypeId> {
-    let Some(Type::Datasec(section)) = btf.find(Kind::Datasec, ".ksyms").and_then(|id| btf.get(id))
-    else {
+    let Some(Type::Datasec(section)) = btf.find(Kind::Datasec, ".ksyms").and_then(|id| btf.get(id)) else {
         return None;
     };
-    section
-        .vars()
-        .find(|var| btf.kind(var.type_id) == Some(Kind::Func))?;
+    section.vars().find(|var| btf.kind(var.type_id) == Some(Kind::Func))?;
     let name = edit.add_string("dummy_ksym");
     Some(edit.add(&[name, info(Kind::Var, 0), int32(btf).0, VAR_GLOBAL]))
 }
@@ -109,10 +93,7 @@ fn ksyms(
     for (index, listed) in section.vars().enumerate() {
         let name = btf.name(listed.type_id);
         if !externs.contains_key(name) {
-            return Err(ObjectError::external(
-                name,
-                "BTF lists it, and no symbol does",
-            ));
+            return Err(ObjectError::external(name, "BTF lists it, and no symbol does"));
         }
         let type_id = match btf.get(listed.type_id) {
             Some(Type::Func(func)) => {
@@ -126,11 +107,7 @@ fn ksyms(
                 listed.type_id
             }
         };
-        vars.push(SectionVar {
-            type_id,
-            offset: index as u32 * 4,
-            size: 4,
-        });
+        vars.push(SectionVar { type_id, offset: index as u32 * 4, size: 4 });
     }
     let size = vars.len() as u32 * 4;
     Ok((vars, size))
@@ -159,19 +136,12 @@ fn kconfig(
     let mut end = 0;
     for listed in section.vars() {
         let name = btf.name(listed.type_id);
-        let Some(ExternKind::Kconfig(slot)) = externs.get(name).map(|external| external.kind)
-        else {
-            return Err(ObjectError::external(
-                name,
-                "BTF lists it, and no symbol does",
-            ));
+        let Some(ExternKind::Kconfig(slot)) = externs.get(name).map(|external| external.kind) else {
+            return Err(ObjectError::external(name, "BTF lists it, and no symbol does"));
         };
         edit.set_word(listed.type_id, FIRST, VAR_GLOBAL);
         end = end.max(slot.offset + slot.size);
-        vars.push(SectionVar {
-            offset: slot.offset,
-            ..listed
-        });
+        vars.push(SectionVar { offset: slot.offset, ..listed });
     }
     Ok((vars, end))
 }
@@ -195,18 +165,12 @@ fn variables_of(
     let mut vars = Vec::new();
     for listed in section.vars() {
         let Some(Type::Var(var)) = btf.get(listed.type_id) else {
-            return bad(format!(
-                "BTF lists type {}, which is no variable",
-                listed.type_id
-            ));
+            return bad(format!("BTF lists type {}, which is no variable", listed.type_id));
         };
         let mut placed = listed;
         if var.linkage == Linkage::Global {
             let Some(&(value, visibility)) = symbols.get(var.name) else {
-                return bad(format!(
-                    "BTF lists variable '{}', and no symbol does",
-                    var.name
-                ));
+                return bad(format!("BTF lists variable '{}', and no symbol does", var.name));
             };
             if offsets_missing {
                 placed.offset = value as u32;
@@ -227,11 +191,10 @@ pub(super) fn for_kernel(
     features: &KernelFeatures,
 ) -> Result<Btf, ObjectError> {
     let mut edit = BtfEditor::new(btf);
-    let hidden = functions
-        .iter()
-        .filter(|f| f.role == Role::Subprogram && f.scope == Scope::Hidden);
+    let hidden = functions.iter().filter(|f| f.role == Role::Subprogram && f.scope == Scope::Hidden);
     for function in hidden {
-        let is_global = |id: &TypeId| matches!(btf.get(*id), Some(Type::Func(f)) if f.linkage == FuncLinkage::Global);
+        let is_global =
+            |id: &TypeId| matches!(btf.get(*id), Some(Type::Func(f)) if f.linkage == FuncLinkage::Global);
         let found = btf.find_all(Kind::Func, &function.name).find(is_global);
         if let Some(id) = found {
             edit.set_word(id, INFO, info(Kind::Func, 0));
@@ -262,13 +225,7 @@ fn sanitize(
         Type::DeclTag(_) if !features.btf_decl_tag => become_int(edit),
         Type::Datasec(section) if !features.btf_datasec => {
             let name = edit.word(id, NAME);
-            edit.map_string(name, |byte| {
-                if matches!(byte, b'.' | b'?') {
-                    b'_'
-                } else {
-                    byte
-                }
-            });
+            edit.map_string(name, |byte| if matches!(byte, b'.' | b'?') { b'_' } else { byte });
             edit.set_word(id, INFO, info(Kind::Struct, section.vars().len()));
             for index in 0..section.vars().len() {
                 let [var, offset] = [0, 1].map(|n| edit.word(id, FIRST + 3 * index + n));
@@ -278,9 +235,7 @@ fn sanitize(
                 }
             }
         }
-        Type::Datasec(section)
-            if !features.btf_question_mark_datasec && section.name.starts_with('?') =>
-        {
+        Type::Datasec(section) if !features.btf_question_mark_datasec && section.name.starts_with('?') => {
             let name = edit.word(id, NAME);
             edit.map_string(name, |byte| if byte == b'?' { b'_' } else { byte });
         }
@@ -298,9 +253,7 @@ fn sanitize(
             edit.set_word(id, NAME, 0);
             edit.set_word(id, INFO, info(Kind::Const, 0));
         }
-        Type::Enum(e) if !features.btf_enum64 => {
-            edit.set_word(id, INFO, info(Kind::Enum, e.value_count()))
-        }
+        Type::Enum(e) if !features.btf_enum64 => edit.set_word(id, INFO, info(Kind::Enum, e.value_count())),
         Type::Enum64(e) if !features.btf_enum64 => {
             let stand_in = *placeholder.get_or_insert_with(|| {
                 let name = edit.add_string("enum64_placeholder");

@@ -43,11 +43,7 @@ pub enum Symbol {
 
 impl ElfBuilder {
     pub fn new() -> ElfBuilder {
-        ElfBuilder {
-            sections: Vec::new(),
-            symbols: Vec::new(),
-            names: vec![0],
-        }
+        ElfBuilder { sections: Vec::new(), symbols: Vec::new(), names: vec![0] }
     }
 
     fn name(&mut self, name: &str) -> u32 {
@@ -57,24 +53,9 @@ impl ElfBuilder {
         at
     }
 
-    fn add(
-        &mut self,
-        name: &str,
-        kind: u32,
-        flags: u32,
-        info: u32,
-        size: usize,
-        data: Vec<u8>,
-    ) -> u16 {
+    fn add(&mut self, name: &str, kind: u32, flags: u32, info: u32, size: usize, data: Vec<u8>) -> u16 {
         let name = self.name(name);
-        self.sections.push(Section {
-            name,
-            kind,
-            flags: u64::from(flags),
-            info,
-            size: size as u64,
-            data,
-        });
+        self.sections.push(Section { name, kind, flags: u64::from(flags), info, size: size as u64, data });
         self.sections.len() as u16
     }
 
@@ -85,22 +66,8 @@ impl ElfBuilder {
                 let flags = elf::SHF_ALLOC | elf::SHF_EXECINSTR;
                 self.add(name, elf::SHT_PROGBITS, flags, 0, data.len(), data.to_vec())
             }
-            Holds::Data => self.add(
-                name,
-                elf::SHT_PROGBITS,
-                elf::SHF_ALLOC,
-                0,
-                data.len(),
-                data.to_vec(),
-            ),
-            Holds::Zeros => self.add(
-                name,
-                elf::SHT_NOBITS,
-                elf::SHF_ALLOC,
-                0,
-                data.len(),
-                Vec::new(),
-            ),
+            Holds::Data => self.add(name, elf::SHT_PROGBITS, elf::SHF_ALLOC, 0, data.len(), data.to_vec()),
+            Holds::Zeros => self.add(name, elf::SHT_NOBITS, elf::SHF_ALLOC, 0, data.len(), Vec::new()),
         }
     }
 
@@ -132,14 +99,7 @@ impl ElfBuilder {
         let entry = |&(offset, symbol): &(u64, u32)| [offset, u64::from(symbol) << 32 | 1];
         let words = entries.iter().flat_map(entry);
         let data: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-        self.add(
-            ".rel",
-            elf::SHT_REL,
-            0,
-            u32::from(section),
-            data.len(),
-            data,
-        );
+        self.add(".rel", elf::SHT_REL, 0, u32::from(section), data.len(), data);
     }
 
     /// The file.
@@ -150,14 +110,7 @@ impl ElfBuilder {
         let name = self.name(".strtab");
         let names = core::mem::take(&mut self.names);
         let size = names.len() as u64;
-        self.sections.push(Section {
-            name,
-            kind: elf::SHT_STRTAB,
-            flags: 0,
-            info: 0,
-            size,
-            data: names,
-        });
+        self.sections.push(Section { name, kind: elf::SHT_STRTAB, flags: 0, info: 0, size, data: names });
 
         let mut file = vec![0; 64];
         let mut headers = vec![0; 64];
@@ -167,17 +120,10 @@ impl ElfBuilder {
                 elf::SHT_REL => 16,
                 _ => 0,
             };
-            let link = if section.kind == elf::SHT_SYMTAB {
-                strings
-            } else {
-                0
-            };
+            let link = if section.kind == elf::SHT_SYMTAB { strings } else { 0 };
             headers.extend([section.name, section.kind].map(u32::to_le_bytes).concat());
-            headers.extend(
-                [section.flags, 0, file.len() as u64, section.size]
-                    .map(u64::to_le_bytes)
-                    .concat(),
-            );
+            headers
+                .extend([section.flags, 0, file.len() as u64, section.size].map(u64::to_le_bytes).concat());
             headers.extend([link, section.info].map(u32::to_le_bytes).concat());
             headers.extend([8, entry_size].map(u64::to_le_bytes).concat());
             file.extend_from_slice(&section.data);

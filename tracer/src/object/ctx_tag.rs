@@ -11,8 +11,8 @@ fn context_struct(program_type: ProgramType) -> Option<&'static str> {
     use ProgramType::*;
     Some(match program_type {
         CgroupDevice => "bpf_cgroup_dev_ctx",
-        CgroupSkb | FlowDissector | LwtIn | LwtOut | LwtSeg6local | LwtXmit | SchedAct
-        | SchedCls | SkSkb | SocketFilter => "__sk_buff",
+        CgroupSkb | FlowDissector | LwtIn | LwtOut | LwtSeg6local | LwtXmit | SchedAct | SchedCls | SkSkb
+        | SocketFilter => "__sk_buff",
         CgroupSock => "bpf_sock",
         CgroupSockAddr => "bpf_sock_addr",
         CgroupSockopt => "bpf_sockopt",
@@ -46,9 +46,7 @@ pub(super) fn fix(
         let Some(index) = originals.iter().position(|id| *id == tag.type_id) else {
             continue;
         };
-        let Some(func) = btf
-            .func_by_id(tag.type_id)
-            .filter(|func| func.linkage == FuncLinkage::Global)
+        let Some(func) = btf.func_by_id(tag.type_id).filter(|func| func.linkage == FuncLinkage::Global)
         else {
             continue;
         };
@@ -71,20 +69,12 @@ pub(super) fn fix(
             edit.add(&[0, Kind::Ptr.number() << 24, structure.0])
         });
         let name = edit.add_string("arg:ctx");
-        edit.add(&[
-            name,
-            Kind::DeclTag.number() << 24,
-            func_info[index].type_id.0,
-            number,
-        ]);
+        edit.add(&[name, Kind::DeclTag.number() << 24, func_info[index].type_id.0, number]);
         let proto = TypeId(edit.word(func_info[index].type_id, 2));
         edit.set_word(proto, 3 + 2 * number as usize + 1, pointer.0);
     }
     let built = edit.map(|edit| edit.build()).transpose();
-    built.map_err(|error| ObjectError::Btf {
-        section: ".BTF",
-        error,
-    })
+    built.map_err(|error| ObjectError::Btf { section: ".BTF", error })
 }
 
 /// A second FUNC_PROTO and FUNC like the ones of `id`; the FUNC's id.
@@ -112,10 +102,7 @@ fn needs_fix(btf: &Btf, id: TypeId, program_type: ProgramType, context: &str) ->
                 && composite.name == "pt_regs"
         }
         Some(Type::Int(int)) => {
-            let raw = matches!(
-                program_type,
-                ProgramType::RawTracepoint | ProgramType::RawTracepointWritable
-            );
+            let raw = matches!(program_type, ProgramType::RawTracepoint | ProgramType::RawTracepointWritable);
             raw && int.size == 8
         }
         _ => false,

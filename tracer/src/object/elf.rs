@@ -113,14 +113,10 @@ impl<'d> Elf<'d> {
         check_ident(data)?;
         let header = elf::FileHeader64::<Le>::parse(data).map_err(broken("header"))?;
         check_machine(header.e_type(Le), header.e_machine(Le))?;
-        let table = header
-            .sections(Le, data)
-            .map_err(broken("section headers"))?;
+        let table = header.sections(Le, data).map_err(broken("section headers"))?;
         let mut sections = Vec::with_capacity(table.len());
         for header in table.iter() {
-            let name = table
-                .section_name(Le, header)
-                .map_err(broken("section names"))?;
+            let name = table.section_name(Le, header).map_err(broken("section names"))?;
             sections.push(Section {
                 name: core::str::from_utf8(name).unwrap_or("<not UTF-8>"),
                 kind: header.sh_type(Le),
@@ -130,27 +126,16 @@ impl<'d> Elf<'d> {
                 size: header.sh_size(Le),
             });
         }
-        match sections
-            .iter()
-            .filter(|section| section.kind == elf::SHT_SYMTAB)
-            .count()
-        {
+        match sections.iter().filter(|section| section.kind == elf::SHT_SYMTAB).count() {
             1 => {}
             0 => {
-                return Err(unreadable(
-                    "symbol table",
-                    "there is none (was the file stripped?)",
-                ));
+                return Err(unreadable("symbol table", "there is none (was the file stripped?)"));
             }
             _ => return Err(unreadable("symbol table", "there is more than one")),
         }
-        let table = table
-            .symbols(Le, data, elf::SHT_SYMTAB)
-            .map_err(broken("symbol table"))?;
+        let table = table.symbols(Le, data, elf::SHT_SYMTAB).map_err(broken("symbol table"))?;
         let symbol = |symbol: &elf::Sym64<Le>| -> Result<Symbol<'d>, ObjectError> {
-            let name = symbol
-                .name(Le, table.strings())
-                .map_err(broken("symbol names"))?;
+            let name = symbol.name(Le, table.strings()).map_err(broken("symbol names"))?;
             let index = usize::from(symbol.st_shndx(Le));
             let place = match index {
                 0 => Place::Undefined,
@@ -161,11 +146,7 @@ impl<'d> Elf<'d> {
             let unnamed_section = symbol.st_type() == elf::STT_SECTION && name.is_empty();
             let own_name = core::str::from_utf8(name).unwrap_or("<not UTF-8>");
             Ok(Symbol {
-                name: if unnamed_section {
-                    section.map_or("", |id| sections[id.0].name)
-                } else {
-                    own_name
-                },
+                name: if unnamed_section { section.map_or("", |id| sections[id.0].name) } else { own_name },
                 section,
                 place,
                 value: symbol.st_value(Le),
@@ -183,28 +164,17 @@ impl<'d> Elf<'d> {
                 },
             })
         };
-        let symbols: Vec<_> = table
-            .symbols()
-            .iter()
-            .map(symbol)
-            .collect::<Result<_, _>>()?;
+        let symbols: Vec<_> = table.symbols().iter().map(symbol).collect::<Result<_, _>>()?;
         // Names may share their ends, but not so much that copies of them are far larger than the file.
         let names: usize = symbols.iter().map(|symbol| symbol.name.len()).sum();
         if names > data.len().saturating_mul(4) {
-            return Err(unreadable(
-                "symbol names",
-                format!("together they have {names} bytes"),
-            ));
+            return Err(unreadable("symbol names", format!("together they have {names} bytes")));
         }
         let mut by_name = HashMap::new();
         for (index, section) in sections.iter().enumerate().skip(1) {
             by_name.entry(section.name).or_insert(SectionId(index));
         }
-        Ok(Elf {
-            sections,
-            symbols,
-            by_name,
-        })
+        Ok(Elf { sections, symbols, by_name })
     }
 
     /// The first section of this name.
@@ -215,28 +185,15 @@ impl<'d> Elf<'d> {
 
     /// Every section with its index, without the null section.
     pub(super) fn numbered_sections(&self) -> impl Iterator<Item = (SectionId, &Section<'d>)> {
-        self.sections
-            .iter()
-            .enumerate()
-            .skip(1)
-            .map(|(index, section)| (SectionId(index), section))
+        self.sections.iter().enumerate().skip(1).map(|(index, section)| (SectionId(index), section))
     }
 
     /// The entries of a relocation section (of the kind without addends, which is what BPF uses).
-    pub(super) fn relocations(
-        &self,
-        section: &Section<'d>,
-    ) -> impl Iterator<Item = Relocation> + use<'d> {
+    pub(super) fn relocations(&self, section: &Section<'d>) -> impl Iterator<Item = Relocation> + use<'d> {
         section.data.as_chunks::<16>().0.iter().map(|entry| {
-            let [offset, info] = [0, 8].map(|at| {
-                entry[at..]
-                    .first_chunk()
-                    .map_or(0, |word| u64::from_le_bytes(*word))
-            });
-            Relocation {
-                offset,
-                symbol: SymbolId((info >> 32) as u32),
-            }
+            let [offset, info] =
+                [0, 8].map(|at| entry[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word)));
+            Relocation { offset, symbol: SymbolId((info >> 32) as u32) }
         })
     }
 
@@ -246,10 +203,7 @@ impl<'d> Elf<'d> {
 }
 
 fn unreadable(what: &'static str, reason: impl ToString) -> ObjectError {
-    ObjectError::Elf {
-        what,
-        reason: reason.to_string(),
-    }
+    ObjectError::Elf { what, reason: reason.to_string() }
 }
 
 fn broken(what: &'static str) -> impl Fn(object::Error) -> ObjectError {
@@ -257,24 +211,14 @@ fn broken(what: &'static str) -> impl Fn(object::Error) -> ObjectError {
 }
 
 fn check_ident(data: &[u8]) -> Result<(), ObjectError> {
-    let not_bpf = |reason: &str| {
-        Err(ObjectError::NotBpf {
-            reason: reason.into(),
-        })
-    };
+    let not_bpf = |reason: &str| Err(ObjectError::NotBpf { reason: reason.into() });
     let Some(ident) = data.first_chunk::<16>() else {
-        return Err(unreadable(
-            "header",
-            format!("the file has only {} bytes", data.len()),
-        ));
+        return Err(unreadable("header", format!("the file has only {} bytes", data.len())));
     };
     if ident[..4] != *b"\x7fELF" {
         return Err(unreadable(
             "header",
-            format!(
-                "the first bytes are {:02x?}, not 7f 'E' 'L' 'F'",
-                &ident[..4]
-            ),
+            format!("the first bytes are {:02x?}, not 7f 'E' 'L' 'F'", &ident[..4]),
         ));
     }
     match (ident[4], ident[5]) {
@@ -288,16 +232,11 @@ fn check_ident(data: &[u8]) -> Result<(), ObjectError> {
 fn check_machine(kind: u16, machine: u16) -> Result<(), ObjectError> {
     // Old LLVM wrote no machine (EM_NONE).
     if machine != elf::EM_BPF && machine != elf::EM_NONE {
-        let reason = format!(
-            "it is for ELF machine {machine}, not for BPF ({})",
-            elf::EM_BPF
-        );
+        let reason = format!("it is for ELF machine {machine}, not for BPF ({})", elf::EM_BPF);
         return Err(ObjectError::NotBpf { reason });
     }
     if kind != elf::ET_REL {
-        return Err(ObjectError::NotBpf {
-            reason: format!("it is of ELF type {kind}, not relocatable (1)"),
-        });
+        return Err(ObjectError::NotBpf { reason: format!("it is of ELF type {kind}, not relocatable (1)") });
     }
     Ok(())
 }

@@ -59,40 +59,23 @@ pub struct KconfigSlot {
 }
 
 pub(super) fn collect(elf: &Elf<'_>, btf: Option<&Btf>) -> Result<Vec<Extern>, ObjectError> {
-    let symbols = elf
-        .symbols
-        .iter()
-        .enumerate()
-        .map(|(index, symbol)| (SymbolId(index as u32), symbol));
-    let wanted: Vec<_> = symbols
-        .filter(|(_, symbol)| symbol.is_extern() && !symbol.name.is_empty())
-        .collect();
+    let symbols = elf.symbols.iter().enumerate().map(|(index, symbol)| (SymbolId(index as u32), symbol));
+    let wanted: Vec<_> =
+        symbols.filter(|(_, symbol)| symbol.is_extern() && !symbol.name.is_empty()).collect();
     let Some((_, first)) = wanted.first() else {
         return Ok(Vec::new());
     };
     let Some(btf) = btf else {
-        return Err(ObjectError::BtfMissing {
-            needed_by: format!("extern '{}'", first.name),
-        });
+        return Err(ObjectError::BtfMissing { needed_by: format!("extern '{}'", first.name) });
     };
     let sections = sections_of(btf);
     let mut externs = Vec::with_capacity(wanted.len());
     for (id, symbol) in wanted {
         let type_id = declaration(btf, symbol.name)?;
         let section = sections.get(&type_id).copied().unwrap_or("");
-        let demand = if symbol.bind == Bind::Weak {
-            Demand::Weak
-        } else {
-            Demand::Strong
-        };
+        let demand = if symbol.bind == Bind::Weak { Demand::Weak } else { Demand::Strong };
         let kind = kind(btf, symbol.name, type_id, section)?;
-        externs.push(Extern {
-            name: symbol.name.into(),
-            demand,
-            kind,
-            type_id,
-            symbol: id,
-        });
+        externs.push(Extern { name: symbol.name.into(), demand, kind, type_id, symbol: id });
     }
     // Configuration first, by falling alignment then size; the rest by name.
     externs.sort_by(|a, b| {
@@ -139,10 +122,7 @@ fn declaration(btf: &Btf, name: &str) -> Result<TypeId, ObjectError> {
     let is_candidate = |id: &TypeId| matches!(btf.kind(*id), Some(Kind::Var | Kind::Func));
     let found = btf.find_name(name).find(is_candidate);
     let Some(id) = found else {
-        return Err(ObjectError::external(
-            name,
-            "the object's BTF does not describe it",
-        ));
+        return Err(ObjectError::external(name, "the object's BTF does not describe it"));
     };
     let declared = match btf.get(id) {
         Some(Type::Var(var)) => var.linkage == Linkage::Extern,
@@ -151,10 +131,7 @@ fn declaration(btf: &Btf, name: &str) -> Result<TypeId, ObjectError> {
     };
     match declared {
         true => Ok(id),
-        false => Err(ObjectError::external(
-            name,
-            "it is undefined, and BTF says that the object defines it",
-        )),
+        false => Err(ObjectError::external(name, "it is undefined, and BTF says that the object defines it")),
     }
 }
 
@@ -165,19 +142,13 @@ fn kind(btf: &Btf, name: &str, id: TypeId, section: &str) -> Result<ExternKind, 
             let Some(value) = value_type(btf, var.type_id) else {
                 return bad("a type that .kconfig cannot have");
             };
-            let (Some(size), Some(align)) = (btf.size_of(var.type_id), align_of(btf, var.type_id))
-            else {
+            let (Some(size), Some(align)) = (btf.size_of(var.type_id), align_of(btf, var.type_id)) else {
                 return bad("its type has no size");
             };
             if size == 0 {
                 return bad("its type has no size");
             }
-            Ok(ExternKind::Kconfig(KconfigSlot {
-                offset: 0,
-                size,
-                align,
-                value,
-            }))
+            Ok(ExternKind::Kconfig(KconfigSlot { offset: 0, size, align, value }))
         }
         (".kconfig", _) => bad("a function cannot be in .kconfig"),
         (".ksyms", Some(Type::Var(var))) => match btf.resolve(var.type_id) {
@@ -187,22 +158,15 @@ fn kind(btf: &Btf, name: &str, id: TypeId, section: &str) -> Result<ExternKind, 
         },
         (".ksyms", Some(Type::Func(func))) => Ok(ExternKind::Function(func.proto)),
         ("", _) => bad("BTF places it in no section"),
-        (other, _) => bad(&format!(
-            "externs can be in .kconfig and .ksyms, not in '{other}'"
-        )),
+        (other, _) => bad(&format!("externs can be in .kconfig and .ksyms, not in '{other}'")),
     }
 }
 
 /// The alignment of what `.kconfig` can hold: numbers, booleans, enums, and arrays of characters.
 fn align_of(btf: &Btf, id: TypeId) -> Option<u32> {
     match btf.resolved(id)? {
-        Type::Array(array) => btf
-            .size_of(array.element)
-            .filter(|size| size.is_power_of_two()),
-        _ => btf
-            .size_of(id)
-            .map(|size| size.min(8))
-            .filter(|size| size.is_power_of_two()),
+        Type::Array(array) => btf.size_of(array.element).filter(|size| size.is_power_of_two()),
+        _ => btf.size_of(id).map(|size| size.min(8)).filter(|size| size.is_power_of_two()),
     }
 }
 

@@ -15,18 +15,12 @@ pub struct KernelVersion {
 
 impl KernelVersion {
     pub const fn new(major: u16, minor: u16, patch: u16) -> KernelVersion {
-        KernelVersion {
-            major,
-            minor,
-            patch,
-        }
+        KernelVersion { major, minor, patch }
     }
 
     /// As `LINUX_VERSION_CODE`: the patch level stops at 255.
     pub fn code(self) -> u32 {
-        (u32::from(self.major) << 16)
-            | (u32::from(self.minor) << 8)
-            | u32::from(self.patch.min(255))
+        (u32::from(self.major) << 16) | (u32::from(self.minor) << 8) | u32::from(self.patch.min(255))
     }
 }
 
@@ -74,11 +68,7 @@ impl KernelFeatures {
     /// What this kernel's check of BTF allows.
     pub fn btf_rules(&self) -> BtfRules {
         let rule = |allowed| {
-            if allowed {
-                Rule::Allowed
-            } else {
-                Rule::Refused
-            }
+            if allowed { Rule::Allowed } else { Rule::Refused }
         };
         BtfRules {
             empty_datasec: rule(self.btf_empty_datasec),

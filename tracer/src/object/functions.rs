@@ -95,8 +95,7 @@ impl Function {
     }
 
     fn contains(&self, insn: usize) -> bool {
-        insn.checked_sub(self.start)
-            .is_some_and(|at| at < self.count)
+        insn.checked_sub(self.start).is_some_and(|at| at < self.count)
     }
 }
 
@@ -109,46 +108,31 @@ pub(super) struct Functions {
 
 impl Functions {
     pub(super) fn collect(elf: &Elf<'_>) -> Result<Functions, ObjectError> {
-        let sections: HashMap<_, _> = elf
-            .numbered_sections()
-            .filter(|(_, section)| holds_code(section))
-            .collect();
-        let text = elf
-            .section(".text")
-            .map(|(id, _)| id)
-            .filter(|id| sections.contains_key(id));
+        let sections: HashMap<_, _> =
+            elf.numbered_sections().filter(|(_, section)| holds_code(section)).collect();
+        let text = elf.section(".text").map(|(id, _)| id).filter(|id| sections.contains_key(id));
         let mut list = Vec::new();
         let mut names: HashMap<SectionId, Arc<str>> = HashMap::new();
         for symbol in elf.symbols.iter().filter(|symbol| symbol.is_function()) {
             let place = symbol.section.and_then(|id| Some((id, sections.get(&id)?)));
             if let Some((id, section)) = place {
-                let name = names.entry(id).or_insert_with(|| {
-                    section
-                        .name
-                        .strip_prefix('?')
-                        .unwrap_or(section.name)
-                        .into()
-                });
+                let name = names
+                    .entry(id)
+                    .or_insert_with(|| section.name.strip_prefix('?').unwrap_or(section.name).into());
                 list.push(function(symbol, id, section, Arc::clone(name), text)?);
             }
         }
         list.sort_by_key(|function| (function.section_id, function.start));
-        let code = sections
-            .iter()
-            .map(|(id, section)| (*id, decode(section.data)))
-            .collect();
+        let code = sections.iter().map(|(id, section)| (*id, decode(section.data))).collect();
         Ok(Functions { list, text, code })
     }
 
     /// The function that holds this instruction of a section.
     pub(super) fn at(&self, section: SectionId, insn: usize) -> Option<ProgramId> {
-        let after = self
-            .list
-            .partition_point(|f| (f.section_id, f.start) <= (section, insn));
+        let after = self.list.partition_point(|f| (f.section_id, f.start) <= (section, insn));
         let index = after.checked_sub(1)?;
         let function = &self.list[index];
-        (function.section_id == section && function.contains(insn))
-            .then_some(ProgramId(index as u32))
+        (function.section_id == section && function.contains(insn)).then_some(ProgramId(index as u32))
     }
 
     pub(super) fn get(&self, id: ProgramId) -> Option<&Function> {
@@ -158,8 +142,7 @@ impl Functions {
     /// A function's instructions, as they lie in the file.
     pub(super) fn code(&self, function: &Function) -> &[Insn] {
         let code = self.code.get(&function.section_id);
-        code.and_then(|code| code.get(function.start..function.start + function.count))
-            .unwrap_or_default()
+        code.and_then(|code| code.get(function.start..function.start + function.count)).unwrap_or_default()
     }
 
     pub(super) fn is_code(&self, section: SectionId) -> bool {
@@ -167,11 +150,8 @@ impl Functions {
     }
 
     pub(super) fn programs(&self) -> impl Iterator<Item = (ProgramId, &Function)> {
-        let numbered = self
-            .list
-            .iter()
-            .enumerate()
-            .map(|(index, function)| (ProgramId(index as u32), function));
+        let numbered =
+            self.list.iter().enumerate().map(|(index, function)| (ProgramId(index as u32), function));
         numbered.filter(|(_, function)| function.role == Role::Program)
     }
 }
@@ -202,19 +182,11 @@ fn function(
     if size == 0 || !size.is_multiple_of(INSN_SIZE) || !start.is_multiple_of(INSN_SIZE) {
         return bad("its place or size is not that of whole instructions");
     }
-    let role = if Some(section_id) == text {
-        Role::Subprogram
-    } else {
-        Role::Program
-    };
+    let role = if Some(section_id) == text { Role::Subprogram } else { Role::Program };
     if role == Role::Program && symbol.bind == Bind::Local {
         return bad("it is static, and only subprograms in .text can be");
     }
-    let autoload = if section.name.starts_with('?') {
-        Autoload::No
-    } else {
-        Autoload::Yes
-    };
+    let autoload = if section.name.starts_with('?') { Autoload::No } else { Autoload::Yes };
     Ok(Function {
         name: symbol.name.into(),
         role,

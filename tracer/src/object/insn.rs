@@ -55,16 +55,7 @@ impl Insn {
     pub fn to_bytes(self) -> [u8; INSN_SIZE] {
         let [off0, off1] = self.off.to_le_bytes();
         let [imm0, imm1, imm2, imm3] = self.imm.to_le_bytes();
-        [
-            self.code,
-            self.dst & 15 | self.src << 4,
-            off0,
-            off1,
-            imm0,
-            imm1,
-            imm2,
-            imm3,
-        ]
+        [self.code, self.dst & 15 | self.src << 4, off0, off1, imm0, imm1, imm2, imm3]
     }
 
     /// The first slot of a 64-bit immediate load.
@@ -96,20 +87,11 @@ impl Insn {
 
     /// A call that no kernel accepts, with a number that tells why it is there.
     pub(super) fn poisoned(number: i32) -> Insn {
-        Insn {
-            code: CALL,
-            imm: number,
-            ..Insn::default()
-        }
+        Insn { code: CALL, imm: number, ..Insn::default() }
     }
 }
 
 /// Decodes whole slots; what is left of a last, partial one is dropped.
 pub(super) fn decode(bytes: &[u8]) -> Vec<Insn> {
-    bytes
-        .as_chunks::<INSN_SIZE>()
-        .0
-        .iter()
-        .map(|slot| Insn::from_bytes(*slot))
-        .collect()
+    bytes.as_chunks::<INSN_SIZE>().0.iter().map(|slot| Insn::from_bytes(*slot)).collect()
 }

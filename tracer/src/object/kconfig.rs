@@ -25,11 +25,7 @@ pub(super) enum Sign {
 pub(super) fn value_type(btf: &Btf, id: TypeId) -> Option<ValueType> {
     match btf.resolved(id)? {
         Type::Int(int) => {
-            let sign = if int.signed {
-                Sign::Signed
-            } else {
-                Sign::Unsigned
-            };
+            let sign = if int.signed { Sign::Signed } else { Sign::Unsigned };
             match int.size {
                 1 if int.bool => Some(ValueType::Bool),
                 _ if int.bool => None,
@@ -38,9 +34,7 @@ pub(super) fn value_type(btf: &Btf, id: TypeId) -> Option<ValueType> {
                 _ => None,
             }
         }
-        Type::Enum(e) => {
-            (e.size == 4 && e.name == "libbpf_tristate").then_some(ValueType::Tristate)
-        }
+        Type::Enum(e) => (e.size == 4 && e.name == "libbpf_tristate").then_some(ValueType::Tristate),
         Type::Enum64(e) => (e.name == "libbpf_tristate").then_some(ValueType::Tristate),
         Type::Array(array) => {
             let chars = array.count > 0
@@ -52,13 +46,8 @@ pub(super) fn value_type(btf: &Btf, id: TypeId) -> Option<ValueType> {
 }
 
 /// The bytes for a value as it stands in a configuration file: `y`, `m`, `n`, a number or a quoted string.
-pub(super) fn encode(
-    external: &Extern,
-    slot: KconfigSlot,
-    text: &str,
-) -> Result<Vec<u8>, ObjectError> {
-    let bad =
-        |reason: &str| ObjectError::external(&external.name, format!("value '{text}' {reason}"));
+pub(super) fn encode(external: &Extern, slot: KconfigSlot, text: &str) -> Result<Vec<u8>, ObjectError> {
+    let bad = |reason: &str| ObjectError::external(&external.name, format!("value '{text}' {reason}"));
     match text.as_bytes().first() {
         Some(first @ (b'y' | b'n' | b'm')) => match (slot.value, first) {
             (ValueType::Bool, b'm') => Err(bad("does not fit a bool")),
@@ -75,9 +64,7 @@ pub(super) fn encode(
             _ => Err(bad("is for a bool, a tristate or a character")),
         },
         Some(b'"') => {
-            let inner = text
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'));
+            let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
             let inner = inner.ok_or_else(|| bad("has no closing quote"))?;
             if slot.value != ValueType::Chars {
                 return Err(bad("is for an array of characters"));
@@ -114,10 +101,7 @@ pub(super) fn encode_number(
     };
     match fits {
         true => Ok(number(slot, value)),
-        false => Err(ObjectError::external(
-            &external.name,
-            format!("value {value} does not fit its type"),
-        )),
+        false => Err(ObjectError::external(&external.name, format!("value {value} does not fit its type"))),
     }
 }
 
@@ -131,19 +115,10 @@ fn parse_number(text: &str) -> Option<u64> {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let value = match digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"))
-    {
+    let value = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         Some(hex) => u64::from_str_radix(hex, 16).ok()?,
-        None if digits.len() > 1 && digits.starts_with('0') => {
-            u64::from_str_radix(digits, 8).ok()?
-        }
+        None if digits.len() > 1 && digits.starts_with('0') => u64::from_str_radix(digits, 8).ok()?,
         None => digits.parse().ok()?,
     };
-    Some(if negative {
-        value.wrapping_neg()
-    } else {
-        value
-    })
+    Some(if negative { value.wrapping_neg() } else { value })
 }

@@ -55,11 +55,7 @@ pub(super) fn link(resolved: &Resolved<'_>, main: ProgramId) -> Result<Linked, O
 }
 
 fn function<'r>(resolved: &'r Resolved<'_>, id: ProgramId) -> Result<&'r Function, ObjectError> {
-    resolved
-        .object
-        .functions
-        .get(id)
-        .ok_or(ObjectError::NoSuchProgram { program: id.0 })
+    resolved.object.functions.get(id).ok_or(ObjectError::NoSuchProgram { program: id.0 })
 }
 
 /// Appends a function, with all its references filled in but calls.
@@ -73,24 +69,13 @@ fn place(resolved: &Resolved<'_>, linked: &mut Linked, id: ProgramId) -> Result<
     }
     linked.insns.extend_from_slice(code);
     // Where nothing is relocated, a descriptor is a number that the author wrote.
-    for (at, insn) in linked.insns[start..]
-        .iter_mut()
-        .enumerate()
-        .filter(|(_, insn)| insn.refers_to_map())
-    {
-        if function
-            .relocations
-            .binary_search_by_key(&at, |relocation| relocation.insn)
-            .is_err()
-        {
+    for (at, insn) in linked.insns[start..].iter_mut().enumerate().filter(|(_, insn)| insn.refers_to_map()) {
+        if function.relocations.binary_search_by_key(&at, |relocation| relocation.insn).is_err() {
             insn.imm = FOREIGN_DESCRIPTOR;
         }
     }
     linked.starts.insert(id, start);
-    linked.placed.push(Placed {
-        start: start as u32,
-        function: id,
-    });
+    linked.placed.push(Placed { start: start as u32, function: id });
     relocate_types(resolved, linked, function, start)?;
     relocate_references(resolved, linked, function, start);
     place_info(resolved, linked, function, start)
@@ -106,12 +91,7 @@ fn relocate_types(
         return Ok(());
     };
     let (first, count) = (function.start as u32, function.count as u32);
-    let relocations = all_records_of(
-        &resolved.object.btf_ext.relocations,
-        function.section_id,
-        first,
-        count,
-    );
+    let relocations = all_records_of(&resolved.object.btf_ext.relocations, function.section_id, first, count);
     for relocation in relocations {
         let insn = (relocation.insn - first) as usize;
         let insns = &mut linked.insns[start..];
@@ -126,21 +106,13 @@ fn relocate_types(
         )?;
         if let Outcome::Poisoned(reason) = outcome {
             let reason = format!("the kernel has no {reason} that fits");
-            linked.poisoned.push(Poisoned {
-                insn: (start + insn) as u32,
-                reason,
-            });
+            linked.poisoned.push(Poisoned { insn: (start + insn) as u32, reason });
         }
     }
     Ok(())
 }
 
-fn relocate_references(
-    resolved: &Resolved<'_>,
-    linked: &mut Linked,
-    function: &Function,
-    start: usize,
-) {
+fn relocate_references(resolved: &Resolved<'_>, linked: &mut Linked, function: &Function, start: usize) {
     for relocation in &function.relocations {
         let at = start + relocation.insn;
         let reason = match relocation.to {
@@ -152,12 +124,8 @@ fn relocate_references(
                 }
                 load_map(resolved, &mut linked.insns[at..], map, pseudo::MAP_VALUE)
             }
-            Reference::ExternLoad(id) => {
-                load_extern(resolved, &mut linked.insns[at..], id.0 as usize)
-            }
-            Reference::ExternCall(id) => {
-                call_extern(resolved, &mut linked.insns[at], id.0 as usize)
-            }
+            Reference::ExternLoad(id) => load_extern(resolved, &mut linked.insns[at..], id.0 as usize),
+            Reference::ExternCall(id) => call_extern(resolved, &mut linked.insns[at], id.0 as usize),
             Reference::Address(_) => {
                 linked.insns[at].src = pseudo::FUNC;
                 None
@@ -165,10 +133,7 @@ fn relocate_references(
             Reference::Call(_) => None,
         };
         if let Some(reason) = reason {
-            linked.poisoned.push(Poisoned {
-                insn: at as u32,
-                reason,
-            });
+            linked.poisoned.push(Poisoned { insn: at as u32, reason });
         }
     }
 }
@@ -221,33 +186,21 @@ fn call_extern(resolved: &Resolved<'_>, insn: &mut Insn, index: usize) -> Option
         }
         _ => {
             *insn = Insn::poisoned(poison::KFUNC.wrapping_add(index as i32));
-            Some(format!(
-                "the kernel has no function '{}' of this type",
-                external.kernel_name()
-            ))
+            Some(format!("the kernel has no function '{}' of this type", external.kernel_name()))
         }
     }
 }
 
 /// Follows the calls of a function and of all that it brings in, and gives each call its distance.
-fn follow(
-    resolved: &Resolved<'_>,
-    linked: &mut Linked,
-    from: ProgramId,
-) -> Result<(), ObjectError> {
+fn follow(resolved: &Resolved<'_>, linked: &mut Linked, from: ProgramId) -> Result<(), ObjectError> {
     let mut stack = vec![Frame { id: from, next: 0 }];
     while let Some(frame) = stack.last_mut() {
         let function = function(resolved, frame.id)?;
         let Some(&start) = linked.starts.get(&frame.id) else {
             break;
         };
-        let rest = linked
-            .insns
-            .get(start + frame.next..start + function.count)
-            .unwrap_or_default();
-        let call = rest
-            .iter()
-            .position(|insn| insn.is_subprogram_call() || insn.is_function_address());
+        let rest = linked.insns.get(start + frame.next..start + function.count).unwrap_or_default();
+        let call = rest.iter().position(|insn| insn.is_subprogram_call() || insn.is_function_address());
         let Some(insn) = call.map(|ahead| frame.next + ahead) else {
             stack.pop();
             continue;
@@ -261,10 +214,7 @@ fn follow(
             }
             None => {
                 place(resolved, linked, callee)?;
-                stack.push(Frame {
-                    id: callee,
-                    next: 0,
-                });
+                stack.push(Frame { id: callee, next: 0 });
             }
         }
     }
@@ -279,13 +229,8 @@ fn callee(
     insn: Insn,
 ) -> Result<ProgramId, ObjectError> {
     let bad = |reason: &str| ObjectError::insn(&function.name, at, reason);
-    let first = function
-        .relocations
-        .partition_point(|relocation| relocation.insn < at);
-    let relocation = function
-        .relocations
-        .get(first)
-        .filter(|relocation| relocation.insn == at);
+    let first = function.relocations.partition_point(|relocation| relocation.insn < at);
+    let relocation = function.relocations.get(first).filter(|relocation| relocation.insn == at);
     let (imm, size) = (i64::from(insn.imm), INSN_SIZE as i64);
     let place = match relocation.map(|relocation| relocation.to) {
         Some(Reference::Call(symbol)) => (symbol as i64 / size).wrapping_add(imm + 1),
@@ -298,18 +243,10 @@ fn callee(
         None => (function.start + at) as i64 + imm + 1,
     };
     let Some(text) = resolved.object.functions.text else {
-        return Err(bad(
-            "it calls a subprogram, and there is no section '.text'",
-        ));
+        return Err(bad("it calls a subprogram, and there is no section '.text'"));
     };
-    let found = usize::try_from(place)
-        .ok()
-        .and_then(|place| resolved.object.functions.at(text, place));
-    found.ok_or_else(|| {
-        bad(&format!(
-            "it calls instruction {place} of '.text', where there is no function"
-        ))
-    })
+    let found = usize::try_from(place).ok().and_then(|place| resolved.object.functions.at(text, place));
+    found.ok_or_else(|| bad(&format!("it calls instruction {place} of '.text', where there is no function")))
 }
 
 /// Function and line records of a function, moved to its place. If the program itself has none, no part has.
@@ -325,9 +262,8 @@ fn place_info(
     let is_main = start == 0;
     let (ext, section) = (&resolved.object.btf_ext, function.section_id);
     let (first, count) = (function.start as u32, function.count as u32);
-    let missing = |what: &str| {
-        ObjectError::function(&function.name, format!("'.BTF.ext' has no {what} of it"))
-    };
+    let missing =
+        |what: &str| ObjectError::function(&function.name, format!("'.BTF.ext' has no {what} of it"));
     if is_main || !linked.func_info.is_empty() {
         match records_of(&ext.functions, section, first, count) {
             Some(records) => linked.func_info.extend(moved(records, first, start as u32)),
@@ -354,29 +290,18 @@ fn moved<T: Record>(records: &[T], from: u32, to: u32) -> impl Iterator<Item = T
 }
 
 /// The subprogram that a declaration tag names as this program's exception callback.
-fn exception_callback(
-    resolved: &Resolved<'_>,
-    main: &Function,
-) -> Result<Option<ProgramId>, ObjectError> {
+fn exception_callback(resolved: &Resolved<'_>, main: &Function) -> Result<Option<ProgramId>, ObjectError> {
     if !resolved.target.features.btf_decl_tag {
         return Ok(None);
     }
     let mut chosen = None;
-    for tag in resolved
-        .object
-        .exception_tags
-        .iter()
-        .filter(|tag| tag.function == main.name)
-    {
+    for tag in resolved.object.exception_tags.iter().filter(|tag| tag.function == main.name) {
         if chosen.is_some() {
             // The verifier will refuse it.
             return Ok(None);
         }
         let bad = |reason: &str| {
-            ObjectError::function(
-                &main.name,
-                format!("exception callback '{}': {reason}", tag.callback),
-            )
+            ObjectError::function(&main.name, format!("exception callback '{}': {reason}", tag.callback))
         };
         let mut named = resolved.object.functions.list.iter().enumerate();
         let found = named.find(|(_, f)| f.role == Role::Subprogram && f.name == tag.callback);

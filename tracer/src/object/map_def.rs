@@ -11,39 +11,22 @@ use crate::verifier::btf::{Btf, Composite, Kind, Linkage, Member, Type, TypeId};
 const MAX_NAME: usize = 1024;
 
 /// The maps of `.maps`, in the order of BTF's list of the section's variables.
-pub(super) fn declared(
-    id: SectionId,
-    section: &Section<'_>,
-    btf: &Btf,
-) -> Result<Vec<Map>, ObjectError> {
-    let Some(Type::Datasec(datasec)) = btf.find(Kind::Datasec, ".maps").and_then(|id| btf.get(id))
-    else {
-        return Err(ObjectError::section(
-            section.name,
-            0,
-            "BTF does not list its variables",
-        ));
+pub(super) fn declared(id: SectionId, section: &Section<'_>, btf: &Btf) -> Result<Vec<Map>, ObjectError> {
+    let Some(Type::Datasec(datasec)) = btf.find(Kind::Datasec, ".maps").and_then(|id| btf.get(id)) else {
+        return Err(ObjectError::section(section.name, 0, "BTF does not list its variables"));
     };
     let mut maps = Vec::new();
     for listed in datasec.vars() {
         let Some(Type::Var(var)) = btf.get(listed.type_id) else {
             let reason = format!("BTF lists type {}, which is no variable", listed.type_id);
-            return Err(ObjectError::section(
-                section.name,
-                u64::from(listed.offset),
-                reason,
-            ));
+            return Err(ObjectError::section(section.name, u64::from(listed.offset), reason));
         };
         let bad = |reason: &str| Err(ObjectError::map(var.name, reason));
         if var.name.len() > MAX_NAME {
             return bad("its name is too long");
         }
         if var.name.is_empty() {
-            return Err(ObjectError::section(
-                section.name,
-                u64::from(listed.offset),
-                "a map has no name",
-            ));
+            return Err(ObjectError::section(section.name, u64::from(listed.offset), "a map has no name"));
         }
         if u64::from(listed.offset) + u64::from(listed.size) > section.data.len() as u64 {
             return bad("BTF places it outside of its section");
@@ -64,15 +47,8 @@ pub(super) fn declared(
         map.extent = u64::from(listed.size);
         maps.push(map);
     }
-    match maps
-        .iter()
-        .filter(|map| map.map_type == MapType::ARENA)
-        .nth(1)
-    {
-        Some(second) => Err(ObjectError::map(
-            &second.name,
-            "an object can have only one arena",
-        )),
+    match maps.iter().filter(|map| map.map_type == MapType::ARENA).nth(1) {
+        Some(second) => Err(ObjectError::map(&second.name, "an object can have only one arena")),
         None => Ok(maps),
     }
 }
@@ -85,12 +61,7 @@ enum Nesting {
 }
 
 /// Fills a map from its definition's members. Unknown members are refused, as libbpf does by default.
-fn define(
-    map: &mut Map,
-    btf: &Btf,
-    definition: Composite<'_>,
-    nesting: Nesting,
-) -> Result<(), ObjectError> {
+fn define(map: &mut Map, btf: &Btf, definition: Composite<'_>, nesting: Nesting) -> Result<(), ObjectError> {
     let last = definition.member_count().saturating_sub(1);
     for (index, member) in definition.members().enumerate() {
         let number = || integer(btf, &map.name, member);
@@ -121,16 +92,10 @@ fn define(
             }
             "values" if nesting == Nesting::Outer && index == last => values(map, btf, member)?,
             "values" => {
-                return Err(ObjectError::map(
-                    &map.name,
-                    "'values' must come last, and not in an inner map",
-                ));
+                return Err(ObjectError::map(&map.name, "'values' must come last, and not in an inner map"));
             }
             other => {
-                return Err(ObjectError::map(
-                    &map.name,
-                    format!("unknown or misplaced member '{other}'"),
-                ));
+                return Err(ObjectError::map(&map.name, format!("unknown or misplaced member '{other}'")));
             }
         }
     }
@@ -147,9 +112,8 @@ fn define(
 fn values(map: &mut Map, btf: &Btf, member: Member<'_>) -> Result<(), ObjectError> {
     let bad = |name: &str, reason: &str| Err(ObjectError::map(name, format!("'values': {reason}")));
     map.value_size = agreed(&map.name, "value", map.value_size, 4)?;
-    let Some(Type::Array(array)) = btf
-        .get(member.type_id)
-        .filter(|t| matches!(t, Type::Array(a) if a.count == 0))
+    let Some(Type::Array(array)) =
+        btf.get(member.type_id).filter(|t| matches!(t, Type::Array(a) if a.count == 0))
     else {
         return bad(&map.name, "it is no array of size zero");
     };
@@ -165,9 +129,7 @@ fn values(map: &mut Map, btf: &Btf, member: Member<'_>) -> Result<(), ObjectErro
         }
         Some(Type::FuncProto(_)) if map.map_type == MapType::PROG_ARRAY => Ok(()),
         _ if map.map_type.holds_maps() => bad(&map.name, "it does not point to a map's definition"),
-        _ if map.map_type == MapType::PROG_ARRAY => {
-            bad(&map.name, "it does not point to a program")
-        }
+        _ if map.map_type == MapType::PROG_ARRAY => bad(&map.name, "it does not point to a program"),
         _ => bad(&map.name, "only maps of maps and of programs have them"),
     }
 }
@@ -176,10 +138,7 @@ fn agreed(map: &str, what: &str, known: u32, size: u32) -> Result<u32, ObjectErr
     match known {
         0 => Ok(size),
         _ if known == size => Ok(size),
-        _ => Err(ObjectError::map(
-            map,
-            format!("its {what} has size {known} and size {size}"),
-        )),
+        _ => Err(ObjectError::map(map, format!("its {what} has size {known} and size {size}"))),
     }
 }
 
@@ -191,10 +150,7 @@ fn integer(btf: &Btf, map: &str, member: Member<'_>) -> Result<u32, ObjectError>
     };
     match array {
         Some(Type::Array(array)) => Ok(array.count),
-        _ => Err(ObjectError::map(
-            map,
-            format!("'{}' is no pointer to an array", member.name),
-        )),
+        _ => Err(ObjectError::map(map, format!("'{}' is no pointer to an array", member.name))),
     }
 }
 
@@ -205,10 +161,7 @@ fn long(btf: &Btf, map: &str, member: Member<'_>) -> Result<u64, ObjectError> {
             (Some(only), 1) => Ok(only.value as u64),
             _ => Err(ObjectError::map(
                 map,
-                format!(
-                    "'{}' is an enum of more or less than one value",
-                    member.name
-                ),
+                format!("'{}' is an enum of more or less than one value", member.name),
             )),
         },
         _ => integer(btf, map, member).map(u64::from),
@@ -218,17 +171,11 @@ fn long(btf: &Btf, map: &str, member: Member<'_>) -> Result<u64, ObjectError> {
 /// `T *key` means T.
 fn pointee(btf: &Btf, map: &str, member: Member<'_>) -> Result<(TypeId, u32), ObjectError> {
     let Some(Type::Ptr(target)) = btf.get(member.type_id) else {
-        return Err(ObjectError::map(
-            map,
-            format!("'{}' is no pointer to a type", member.name),
-        ));
+        return Err(ObjectError::map(map, format!("'{}' is no pointer to a type", member.name)));
     };
     match btf.size_of(target) {
         Some(size) => Ok((target, size)),
-        None => Err(ObjectError::map(
-            map,
-            format!("the type of '{}' has no size", member.name),
-        )),
+        None => Err(ObjectError::map(map, format!("the type of '{}' has no size", member.name))),
     }
 }
 
@@ -250,46 +197,27 @@ fn ringbuf_size(size: u32) -> u32 {
 
 /// Maps of the `maps` section: one `struct bpf_map_def` for each symbol, of five words (type, key, value, max_entries,
 /// flags) and, from aya and iproute2, an id and a pinning. libbpf took these before 1.0, aya's loader still does.
-pub(super) fn legacy(
-    elf: &Elf<'_>,
-    id: SectionId,
-    section: &Section<'_>,
-) -> Result<Vec<Map>, ObjectError> {
-    let mut symbols: Vec<_> = elf
-        .symbols
-        .iter()
-        .filter(|s| s.section == Some(id) && (s.is_object() || s.is_global()))
-        .collect();
+pub(super) fn legacy(elf: &Elf<'_>, id: SectionId, section: &Section<'_>) -> Result<Vec<Map>, ObjectError> {
+    let mut symbols: Vec<_> =
+        elf.symbols.iter().filter(|s| s.section == Some(id) && (s.is_object() || s.is_global())).collect();
     symbols.sort_by_key(|symbol| symbol.value);
     symbols.dedup_by_key(|symbol| symbol.value);
     let mut maps = Vec::new();
     for (index, symbol) in symbols.iter().enumerate() {
-        let end = symbols
-            .get(index + 1)
-            .map_or(section.data.len() as u64, |next| next.value);
+        let end = symbols.get(index + 1).map_or(section.data.len() as u64, |next| next.value);
         let bytes = section.data.get(symbol.value as usize..end as usize);
         let Some(bytes) = bytes.filter(|bytes| bytes.len() >= 20) else {
             let reason = format!("the definition of map '{}' is cut short", symbol.name);
             return Err(ObjectError::section(section.name, symbol.value, reason));
         };
-        let word = |n: usize| {
-            bytes
-                .as_chunks::<4>()
-                .0
-                .get(n)
-                .map_or(0, |word| u32::from_le_bytes(*word))
-        };
+        let word = |n: usize| bytes.as_chunks::<4>().0.get(n).map_or(0, |word| u32::from_le_bytes(*word));
         let mut map = Map::named(symbol.name, MapKind::Declared);
         map.map_type = MapType(word(0));
         map.key_size = word(1);
         map.value_size = word(2);
         map.max_entries = word(3);
         map.flags = word(4);
-        map.pinning = if word(6) == 1 {
-            Pinning::ByName
-        } else {
-            Pinning::None
-        };
+        map.pinning = if word(6) == 1 { Pinning::ByName } else { Pinning::None };
         map.section = Some(id);
         map.offset = symbol.value;
         map.extent = bytes.len() as u64;

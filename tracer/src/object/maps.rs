@@ -148,9 +148,7 @@ pub(super) fn collect(
     let mut maps = match (elf.section(".maps"), btf) {
         (Some((id, section)), Some(btf)) => map_def::declared(id, section, btf)?,
         (Some(_), None) => {
-            return Err(ObjectError::BtfMissing {
-                needed_by: "section '.maps'".into(),
-            });
+            return Err(ObjectError::BtfMissing { needed_by: "section '.maps'".into() });
         }
         (None, _) => Vec::new(),
     };
@@ -170,10 +168,7 @@ pub(super) fn collect(
 pub(super) fn data_kind(section: &Section<'_>) -> Option<DataKind> {
     use object::elf::{SHT_NOBITS, SHT_PROGBITS};
     let named = |name: &str| {
-        section
-            .name
-            .strip_prefix(name)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        section.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     match section.kind {
         SHT_PROGBITS if section.is_code() => None,
@@ -192,23 +187,13 @@ fn data_map(
     object_name: &str,
 ) -> Result<Map, ObjectError> {
     let Ok(size) = u32::try_from(section.size) else {
-        return Err(ObjectError::section(
-            section.name,
-            0,
-            "it is larger than a map's value can be",
-        ));
+        return Err(ObjectError::section(section.name, 0, "it is larger than a map's value can be"));
     };
     let contents = match kind {
         DataKind::Bss => Contents::Zero,
         DataKind::Data | DataKind::Rodata => Contents::Bytes(section.data.to_vec()),
     };
-    let mut map = internal_map(
-        section.name,
-        MapKind::Data(kind, contents),
-        size,
-        btf,
-        object_name,
-    );
+    let mut map = internal_map(section.name, MapKind::Data(kind, contents), size, btf, object_name);
     map.section = Some(id);
     if kind == DataKind::Rodata {
         map.flags |= map_flags::RDONLY_PROG;
@@ -222,13 +207,7 @@ fn kconfig_map(externs: &[Extern], btf: Option<&Btf>, object_name: &str) -> Opti
         _ => None,
     });
     let size = ends.max()?;
-    let mut map = internal_map(
-        ".kconfig",
-        MapKind::Kconfig(Contents::Zero),
-        size,
-        btf,
-        object_name,
-    );
+    let mut map = internal_map(".kconfig", MapKind::Kconfig(Contents::Zero), size, btf, object_name);
     map.flags |= map_flags::RDONLY_PROG;
     Some(map)
 }
@@ -254,7 +233,9 @@ fn is_exposed(btf: &Btf, id: TypeId) -> bool {
     let Some(Type::Datasec(section)) = btf.get(id) else {
         return false;
     };
-    section.vars().any(|var| matches!(btf.get(var.type_id), Some(Type::Var(var)) if var.linkage != Linkage::Static))
+    section
+        .vars()
+        .any(|var| matches!(btf.get(var.type_id), Some(Type::Var(var)) if var.linkage != Linkage::Static))
 }
 
 /// The kernel's name for a data section's map: as much of the object's name as fits before the section's, of which at
@@ -262,24 +243,12 @@ fn is_exposed(btf: &Btf, id: TypeId) -> bool {
 fn kernel_name(section: &str, object_name: &str) -> String {
     const LIMIT: usize = 15;
     let suffix_len = section.len().clamp(7, LIMIT);
-    let prefix_len = if section.chars().skip(1).any(|c| c == '.') {
-        0
-    } else {
-        LIMIT - suffix_len
-    };
+    let prefix_len = if section.chars().skip(1).any(|c| c == '.') { 0 } else { LIMIT - suffix_len };
     let prefix = object_name.chars().take(prefix_len);
     let allowed = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '_' || c == '.' {
-            c
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() || c == '_' || c == '.' { c } else { '_' }
     };
-    prefix
-        .chain(section.chars().take(suffix_len))
-        .map(allowed)
-        .take(LIMIT)
-        .collect()
+    prefix.chain(section.chars().take(suffix_len)).map(allowed).take(LIMIT).collect()
 }
 
 /// The object's name from its file's name, as libbpf derives it.

@@ -90,10 +90,7 @@ impl Object {
         let raw_btf = match elf.section(".BTF") {
             Some((_, section)) => {
                 let parsed = Btf::parse(section.data.to_vec());
-                Some(parsed.map_err(|error| ObjectError::Btf {
-                    section: ".BTF",
-                    error,
-                })?)
+                Some(parsed.map_err(|error| ObjectError::Btf { section: ".BTF", error })?)
             }
             None => None,
         };
@@ -102,13 +99,9 @@ impl Object {
             _ => btf_ext::BtfExt::default(),
         };
         let externs = externs::collect(&elf, raw_btf.as_ref())?;
-        let btf = raw_btf
-            .map(|btf| btf_fixup::complete(&btf, &elf, &externs))
-            .transpose()?;
+        let btf = raw_btf.map(|btf| btf_fixup::complete(&btf, &elf, &externs)).transpose()?;
         let mut maps = maps::collect(&elf, btf.as_ref(), &externs, &maps::object_name(file_name))?;
-        let kconfig_map = maps
-            .iter()
-            .position(|map| matches!(map.kind, MapKind::Kconfig(_)));
+        let kconfig_map = maps.iter().position(|map| matches!(map.kind, MapKind::Kconfig(_)));
         maps.extend(struct_ops::collect(&elf, btf.as_ref())?);
         let mut functions = functions::Functions::collect(&elf)?;
         relocations::collect(&mut relocations::Parts {
@@ -119,11 +112,7 @@ impl Object {
             maps: &mut maps,
         })?;
         Ok(Object {
-            exception_tags: btf
-                .as_ref()
-                .map(details::exception_tags)
-                .transpose()?
-                .unwrap_or_default(),
+            exception_tags: btf.as_ref().map(details::exception_tags).transpose()?.unwrap_or_default(),
             globals: details::globals(&elf, &maps),
             license: details::license(&elf),
             kernel_version: details::kernel_version(&elf)?,
@@ -148,9 +137,7 @@ impl Object {
 
     /// The program of this name.
     pub fn program_named(&self, name: &str) -> Option<ProgramId> {
-        self.programs()
-            .find(|(_, function)| function.name == name)
-            .map(|(id, _)| id)
+        self.programs().find(|(_, function)| function.name == name).map(|(id, _)| id)
     }
 
     pub fn maps(&self) -> &[Map] {
@@ -191,21 +178,12 @@ impl Object {
 
     /// Gives a global variable another initial value. The value must have the variable's size.
     pub fn set_global(&mut self, name: &str, value: &[u8]) -> Result<(), ObjectError> {
-        let bad = |reason: &str| {
-            Err(ObjectError::Map {
-                map: name.into(),
-                reason: reason.into(),
-            })
-        };
+        let bad = |reason: &str| Err(ObjectError::Map { map: name.into(), reason: reason.into() });
         let Some(global) = self.globals.iter().find(|global| global.name == name) else {
             return bad("there is no global variable of this name");
         };
         if global.size != value.len() as u64 {
-            return bad(&format!(
-                "the variable has {} bytes, the value {}",
-                global.size,
-                value.len()
-            ));
+            return bad(&format!("the variable has {} bytes, the value {}", global.size, value.len()));
         }
         let Some(map) = self.maps.get_mut(global.map.0 as usize) else {
             return bad("its section has no map");

@@ -84,25 +84,16 @@ pub struct SourceLine<'p> {
 impl Program {
     /// The source line that an instruction was compiled from.
     pub fn source(&self, insn: usize) -> Option<SourceLine<'_>> {
-        let after = self
-            .line_info
-            .partition_point(|line| line.insn as usize <= insn);
+        let after = self.line_info.partition_point(|line| line.insn as usize <= insn);
         let info = self.line_info.get(after.checked_sub(1)?)?;
         let btf = self.strings.as_deref()?;
         let (file, text) = (btf.string(info.file_name), btf.string(info.text));
-        Some(SourceLine {
-            file,
-            line: info.line,
-            column: info.column,
-            text,
-        })
+        Some(SourceLine { file, line: info.line, column: info.column, text })
     }
 
     /// The function that an instruction belongs to.
     pub fn function_at(&self, insn: usize) -> Option<ProgramId> {
-        let after = self
-            .functions
-            .partition_point(|placed| placed.start as usize <= insn);
+        let after = self.functions.partition_point(|placed| placed.start as usize <= insn);
         Some(self.functions.get(after.checked_sub(1)?)?.function)
     }
 
@@ -113,16 +104,9 @@ impl Program {
 }
 
 pub(super) fn build(resolved: &Resolved<'_>, id: ProgramId) -> Result<Program, ObjectError> {
-    let function = resolved
-        .object
-        .functions
-        .get(id)
-        .ok_or(ObjectError::NoSuchProgram { program: id.0 })?;
+    let function = resolved.object.functions.get(id).ok_or(ObjectError::NoSuchProgram { program: id.0 })?;
     let Some(def) = function.def else {
-        let reason = format!(
-            "section name '{}' says of no program type",
-            function.section
-        );
+        let reason = format!("section name '{}' says of no program type", function.section);
         return Err(ObjectError::function(&function.name, reason));
     };
     let features = &resolved.target.features;
@@ -136,28 +120,14 @@ pub(super) fn build(resolved: &Resolved<'_>, id: ProgramId) -> Result<Program, O
         && let Some(own) = resolved.object.btf.as_deref().filter(|_| btf.is_some())
         && let Some(fixed) = ctx_tag::fix(own, &mut linked.func_info, def.program_type)?
     {
-        btf = Some(Arc::new(btf_fixup::for_kernel(
-            &fixed,
-            &resolved.object.functions.list,
-            features,
-        )?));
+        btf = Some(Arc::new(btf_fixup::for_kernel(&fixed, &resolved.object.functions.list, features)?));
     }
-    let sleepable = if def.extra.is_sleepable() {
-        program_flags::SLEEPABLE
-    } else {
-        0
-    };
-    let frags = if def.extra == Extra::XdpFrags {
-        program_flags::XDP_HAS_FRAGS
-    } else {
-        0
-    };
+    let sleepable = if def.extra.is_sleepable() { program_flags::SLEEPABLE } else { 0 };
+    let frags = if def.extra == Extra::XdpFrags { program_flags::XDP_HAS_FRAGS } else { 0 };
     let attach_type = match attach {
         Attach::StructOps(binding) => binding.member,
         _ if def.extra.is_usdt() && features.uprobe_multi => AttachType::TRACE_UPROBE_MULTI,
-        _ if def.extra == Extra::AttachTypeOptional && !features.expected_attach_type => {
-            AttachType::NONE
-        }
+        _ if def.extra == Extra::AttachTypeOptional && !features.expected_attach_type => AttachType::NONE,
         _ => def.attach_type,
     };
     Ok(Program {

@@ -38,40 +38,31 @@ pub(super) fn externs(
     let mut resolutions = Vec::with_capacity(object.externs.len());
     for external in &object.externs {
         let resolution = match external.kind {
-            ExternKind::Kconfig(slot) => {
-                match kconfig_value(external, slot, target, options.as_ref())? {
-                    Some(bytes) => {
-                        values.push((slot.offset as usize, bytes));
-                        Resolution::Kconfig
-                    }
-                    None => Resolution::Absent,
+            ExternKind::Kconfig(slot) => match kconfig_value(external, slot, target, options.as_ref())? {
+                Some(bytes) => {
+                    values.push((slot.offset as usize, bytes));
+                    Resolution::Kconfig
                 }
-            }
+                None => Resolution::Absent,
+            },
             ExternKind::Typeless => match target.symbols {
                 Symbols::Unknown => Resolution::AssumedAddress,
                 Symbols::Known(lookup) => {
                     lookup(&external.name).map_or(Resolution::Absent, Resolution::Address)
                 }
             },
-            ExternKind::TypedVariable(type_id) => {
-                typed(object, external, Kind::Var, type_id, target)?
-            }
+            ExternKind::TypedVariable(type_id) => typed(object, external, Kind::Var, type_id, target)?,
             ExternKind::Function(proto) => typed(object, external, Kind::Func, proto, target)?,
         };
         if resolution == Resolution::Absent && external.demand == Demand::Strong {
-            return Err(ObjectError::external(
-                &external.name,
-                "the kernel does not have it",
-            ));
+            return Err(ObjectError::external(&external.name, "the kernel does not have it"));
         }
         resolutions.push(resolution);
     }
     write_values(maps, values);
     if !target.features.array_mmap {
         let internal = |map: &&mut Map| matches!(map.kind, MapKind::Data(..) | MapKind::Kconfig(_));
-        maps.iter_mut()
-            .filter(internal)
-            .for_each(|map| map.flags &= !map_flags::MMAPABLE);
+        maps.iter_mut().filter(internal).for_each(|map| map.flags &= !map_flags::MMAPABLE);
     }
     Ok(resolutions)
 }
@@ -113,21 +104,12 @@ fn kconfig_value(
         "LINUX_HAS_SYSCALL_WRAPPER" => number(u64::from(target.features.syscall_wrapper)),
         name if name.starts_with("CONFIG_") => {
             let Some(options) = options else {
-                return Err(ObjectError::external(
-                    name,
-                    "the kernel's configuration is not known",
-                ));
+                return Err(ObjectError::external(name, "the kernel's configuration is not known"));
             };
-            options
-                .get(name)
-                .map(|value| encode(external, slot, value))
-                .transpose()
+            options.get(name).map(|value| encode(external, slot, value)).transpose()
         }
         name if name.starts_with("LINUX_") && external.demand == Demand::Weak => number(0),
-        name => Err(ObjectError::external(
-            name,
-            ".kconfig has only CONFIG_ options and what libbpf defines",
-        )),
+        name => Err(ObjectError::external(name, ".kconfig has only CONFIG_ options and what libbpf defines")),
     }
 }
 
@@ -139,9 +121,7 @@ fn typed(
     target: &Target<'_>,
 ) -> Result<Resolution, ObjectError> {
     if target.btf.is_none() {
-        return Err(ObjectError::KernelBtfMissing {
-            needed_by: format!("extern '{}'", external.name),
-        });
+        return Err(ObjectError::KernelBtfMissing { needed_by: format!("extern '{}'", external.name) });
     }
     let Some((btf, type_id, module)) = target.find(kind, external.kernel_name()) else {
         return Ok(Resolution::Absent);
@@ -154,14 +134,10 @@ fn typed(
         Some(Type::Func(func)) => Some(func.proto),
         _ => None,
     };
-    let compatible =
-        theirs.and_then(|theirs| co_re::types_are_compatible(own, local, btf, theirs).ok());
+    let compatible = theirs.and_then(|theirs| co_re::types_are_compatible(own, local, btf, theirs).ok());
     match (compatible, kind, external.demand) {
         (Some(true), ..) => Ok(Resolution::Btf { type_id, module }),
         (_, Kind::Func, Demand::Weak) => Ok(Resolution::Absent),
-        _ => Err(ObjectError::external(
-            &external.name,
-            "the kernel's is of another type",
-        )),
+        _ => Err(ObjectError::external(&external.name, "the kernel's is of another type")),
     }
 }

@@ -56,10 +56,7 @@ impl Resolved<'_> {
         let decided = |id: ProgramId, function: &Function| {
             *self.bound.autoload.get(&id).unwrap_or(&function.autoload) == Autoload::Yes
         };
-        self.object
-            .programs()
-            .filter(move |(id, function)| decided(*id, function))
-            .map(|(id, _)| id)
+        self.object.programs().filter(move |(id, function)| decided(*id, function)).map(|(id, _)| id)
     }
 
     /// One program, ready for bpf(BPF_PROG_LOAD).
@@ -74,31 +71,21 @@ impl Object {
         let mut maps = self.maps.clone();
         let externs = resolve::externs(self, &mut maps, target)?;
         let bound = struct_ops::bind(self, &mut maps, target);
-        let without_size =
-            |map: &&mut Map| map.map_type == MapType::PERF_EVENT_ARRAY && map.max_entries == 0;
+        let without_size = |map: &&mut Map| map.map_type == MapType::PERF_EVENT_ARRAY && map.max_entries == 0;
         for map in maps.iter_mut().filter(without_size) {
             map.max_entries = target.possible_cpus.unwrap_or(0);
         }
         let mut btf = match self.btf.as_deref() {
-            Some(btf) => Some(Arc::new(btf_fixup::for_kernel(
-                btf,
-                &self.functions.list,
-                &target.features,
-            )?)),
+            Some(btf) => Some(Arc::new(btf_fixup::for_kernel(btf, &self.functions.list, &target.features)?)),
             None => None,
         };
-        let refused = btf
-            .as_deref()
-            .and_then(|btf| check(btf, target.features.btf_rules()).err());
+        let refused = btf.as_deref().and_then(|btf| check(btf, target.features.btf_rules()).err());
         if refused.is_some() {
             btf = None;
         }
         for map in &mut maps {
             adapt_types(map, btf.as_deref());
-            map.inner
-                .as_deref_mut()
-                .into_iter()
-                .for_each(|inner| adapt_types(inner, btf.as_deref()));
+            map.inner.as_deref_mut().into_iter().for_each(|inner| adapt_types(inner, btf.as_deref()));
         }
         Ok(Resolved {
             object: self,
@@ -115,8 +102,7 @@ impl Object {
 
 /// Types of keys and values are for kernels that have the object's BTF, and for some types of maps.
 fn adapt_types(map: &mut Map, btf: Option<&Btf>) {
-    if map.map_type.is_created_without_btf() || btf.is_none() && map.map_type != MapType::STRUCT_OPS
-    {
+    if map.map_type.is_created_without_btf() || btf.is_none() && map.map_type != MapType::STRUCT_OPS {
         (map.key_type, map.value_type) = Default::default();
     }
 }

@@ -31,10 +31,7 @@ pub enum Extra {
 
 impl Extra {
     pub fn is_sleepable(self) -> bool {
-        matches!(
-            self,
-            Extra::Sleepable | Extra::AttachBtfSleepable | Extra::UsdtSleepable
-        )
+        matches!(self, Extra::Sleepable | Extra::AttachBtfSleepable | Extra::UsdtSleepable)
     }
 
     pub fn wants_btf_target(self) -> bool {
@@ -48,28 +45,16 @@ impl Extra {
 
 /// The definition for a section name (without a leading `?`).
 pub fn section_def(name: &str) -> Option<&'static SectionDef> {
-    SECTION_DEFS
-        .iter()
-        .find(|def| match def.pattern.strip_suffix('+') {
-            Some(prefix) => name
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            None => name == def.pattern,
-        })
+    SECTION_DEFS.iter().find(|def| match def.pattern.strip_suffix('+') {
+        Some(prefix) => {
+            name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+        None => name == def.pattern,
+    })
 }
 
-const fn def(
-    pattern: &'static str,
-    program_type: ProgramType,
-    attach_type: u32,
-    extra: Extra,
-) -> SectionDef {
-    SectionDef {
-        pattern,
-        program_type,
-        attach_type: AttachType(attach_type),
-        extra,
-    }
+const fn def(pattern: &'static str, program_type: ProgramType, attach_type: u32, extra: Extra) -> SectionDef {
+    SectionDef { pattern, program_type, attach_type: AttachType(attach_type), extra }
 }
 
 static SECTION_DEFS: &[SectionDef] = &[
@@ -108,12 +93,7 @@ static SECTION_DEFS: &[SectionDef] = &[
     def("tp+", Tracepoint, 0, Extra::Nothing),
     def("raw_tracepoint+", RawTracepoint, 0, Extra::Nothing),
     def("raw_tp+", RawTracepoint, 0, Extra::Nothing),
-    def(
-        "raw_tracepoint.w+",
-        RawTracepointWritable,
-        0,
-        Extra::Nothing,
-    ),
+    def("raw_tracepoint.w+", RawTracepointWritable, 0, Extra::Nothing),
     def("raw_tp.w+", RawTracepointWritable, 0, Extra::Nothing),
     def("tp_btf+", Tracing, 23, Extra::AttachBtf),
     def("fentry+", Tracing, 24, Extra::AttachBtf),
@@ -149,18 +129,8 @@ static SECTION_DEFS: &[SectionDef] = &[
     def("sk_skb", SkSkb, 0, Extra::Nothing),
     def("sk_msg", SkMsg, 7, Extra::AttachTypeOptional),
     def("lirc_mode2", LircMode2, 16, Extra::AttachTypeOptional),
-    def(
-        "flow_dissector",
-        FlowDissector,
-        17,
-        Extra::AttachTypeOptional,
-    ),
-    def(
-        "cgroup_skb/ingress",
-        CgroupSkb,
-        0,
-        Extra::AttachTypeOptional,
-    ),
+    def("flow_dissector", FlowDissector, 17, Extra::AttachTypeOptional),
+    def("cgroup_skb/ingress", CgroupSkb, 0, Extra::AttachTypeOptional),
     def("cgroup_skb/egress", CgroupSkb, 1, Extra::AttachTypeOptional),
     def("cgroup/skb", CgroupSkb, 0, Extra::Nothing),
     def("cgroup/sock_create", CgroupSock, 2, Extra::Nothing),
@@ -181,20 +151,10 @@ static SECTION_DEFS: &[SectionDef] = &[
     def("cgroup/recvmsg_unix", CgroupSockAddr, 51, Extra::Nothing),
     def("cgroup/getpeername4", CgroupSockAddr, 29, Extra::Nothing),
     def("cgroup/getpeername6", CgroupSockAddr, 30, Extra::Nothing),
-    def(
-        "cgroup/getpeername_unix",
-        CgroupSockAddr,
-        52,
-        Extra::Nothing,
-    ),
+    def("cgroup/getpeername_unix", CgroupSockAddr, 52, Extra::Nothing),
     def("cgroup/getsockname4", CgroupSockAddr, 31, Extra::Nothing),
     def("cgroup/getsockname6", CgroupSockAddr, 32, Extra::Nothing),
-    def(
-        "cgroup/getsockname_unix",
-        CgroupSockAddr,
-        53,
-        Extra::Nothing,
-    ),
+    def("cgroup/getsockname_unix", CgroupSockAddr, 53, Extra::Nothing),
     def("cgroup/sysctl", CgroupSysctl, 18, Extra::Nothing),
     def("cgroup/getsockopt", CgroupSockopt, 21, Extra::Nothing),
     def("cgroup/setsockopt", CgroupSockopt, 22, Extra::Nothing),

@@ -49,74 +49,41 @@ pub(super) fn collect(
     btf: Option<&crate::verifier::btf::Btf>,
 ) -> Result<Vec<Map>, ObjectError> {
     let mut maps = Vec::new();
-    for (id, section) in elf
-        .numbered_sections()
-        .filter(|(_, section)| is_section(section) && !section.data.is_empty())
+    for (id, section) in
+        elf.numbered_sections().filter(|(_, section)| is_section(section) && !section.data.is_empty())
     {
-        let btf = btf.ok_or_else(|| ObjectError::BtfMissing {
-            needed_by: format!("section '{}'", section.name),
-        })?;
-        let Some(Type::Datasec(datasec)) = btf
-            .find(Kind::Datasec, section.name)
-            .and_then(|id| btf.get(id))
+        let btf =
+            btf.ok_or_else(|| ObjectError::BtfMissing { needed_by: format!("section '{}'", section.name) })?;
+        let Some(Type::Datasec(datasec)) = btf.find(Kind::Datasec, section.name).and_then(|id| btf.get(id))
         else {
-            return Err(ObjectError::section(
-                section.name,
-                0,
-                "BTF does not list its variables",
-            ));
+            return Err(ObjectError::section(section.name, 0, "BTF does not list its variables"));
         };
         let mut free_from = 0;
         for listed in datasec.vars() {
             let name = btf.name(listed.type_id);
-            let type_id = btf
-                .referent(listed.type_id)
-                .and_then(|id| btf.resolve(id))
-                .unwrap_or(TypeId::VOID);
-            let Some(Type::Struct(composite)) =
-                btf.get(type_id).filter(|_| !btf.name(type_id).is_empty())
+            let type_id = btf.referent(listed.type_id).and_then(|id| btf.resolve(id)).unwrap_or(TypeId::VOID);
+            let Some(Type::Struct(composite)) = btf.get(type_id).filter(|_| !btf.name(type_id).is_empty())
             else {
-                return Err(ObjectError::map(
-                    name,
-                    "a struct_ops variable must be of a named struct",
-                ));
+                return Err(ObjectError::map(name, "a struct_ops variable must be of a named struct"));
             };
             let start = listed.offset as usize;
-            let Some(data) = section
-                .data
-                .get(start..start.saturating_add(composite.size as usize))
-            else {
+            let Some(data) = section.data.get(start..start.saturating_add(composite.size as usize)) else {
                 return Err(ObjectError::map(name, "it lies outside of its section"));
             };
             if start < free_from || data.is_empty() {
-                return Err(ObjectError::map(
-                    name,
-                    "it is empty, or overlaps with another one",
-                ));
+                return Err(ObjectError::map(name, "it is empty, or overlaps with another one"));
             }
             free_from = start + data.len();
             let mut map = Map::named(
                 name,
-                MapKind::StructOps(StructOps {
-                    type_id,
-                    data: data.to_vec(),
-                    programs: BTreeMap::new(),
-                }),
+                MapKind::StructOps(StructOps { type_id, data: data.to_vec(), programs: BTreeMap::new() }),
             );
             map.map_type = MapType::STRUCT_OPS;
             map.key_size = 4;
             map.value_size = composite.size;
             map.max_entries = 1;
-            map.flags = if section.name.ends_with(".link") {
-                map_flags::LINK
-            } else {
-                0
-            };
-            map.creation = if section.name.starts_with('?') {
-                Creation::Off
-            } else {
-                Creation::Auto
-            };
+            map.flags = if section.name.ends_with(".link") { map_flags::LINK } else { 0 };
+            map.creation = if section.name.starts_with('?') { Creation::Off } else { Creation::Auto };
             map.section = Some(id);
             map.offset = u64::from(listed.offset);
             map.extent = u64::from(composite.size);
@@ -136,32 +103,17 @@ pub(super) fn relocate(
 ) -> Result<(), ObjectError> {
     let symbol = symbol_of(parts.elf, section, entry)?;
     let bad = |reason: &str| {
-        ObjectError::section(
-            section.name,
-            entry.offset,
-            format!("'{}': {reason}", symbol.name),
-        )
+        ObjectError::section(section.name, entry.offset, format!("'{}': {reason}", symbol.name))
     };
-    let program = symbol
-        .section
-        .filter(|_| symbol.value.is_multiple_of(INSN_SIZE as u64));
-    let program = program.and_then(|id| {
-        parts
-            .functions
-            .at(id, (symbol.value / INSN_SIZE as u64) as usize)
-    });
+    let program = symbol.section.filter(|_| symbol.value.is_multiple_of(INSN_SIZE as u64));
+    let program = program.and_then(|id| parts.functions.at(id, (symbol.value / INSN_SIZE as u64) as usize));
     let program = program.ok_or_else(|| bad("there is no program"))?;
-    if parts
-        .functions
-        .get(program)
-        .is_none_or(|f| f.program_type() != ProgramType::StructOps)
-    {
+    if parts.functions.get(program).is_none_or(|f| f.program_type() != ProgramType::StructOps) {
         return Err(bad("it is no struct_ops program"));
     }
     let holder = places.holder(parts.maps, changed, entry.offset);
-    let map = holder
-        .and_then(|id| parts.maps.get_mut(id.0 as usize))
-        .ok_or_else(|| bad("no struct is there"))?;
+    let map =
+        holder.and_then(|id| parts.maps.get_mut(id.0 as usize)).ok_or_else(|| bad("no struct is there"))?;
     let (offset, btf) = (entry.offset - map.offset, parts.btf);
     let MapKind::StructOps(ops) = &mut map.kind else {
         return Err(bad("no struct_ops map is there"));
@@ -170,9 +122,7 @@ pub(super) fn relocate(
     let Some((btf, Type::Struct(composite))) = composite else {
         return Err(bad("its struct is not described"));
     };
-    let member = composite
-        .members()
-        .position(|member| u64::from(member.bit_offset) == offset * 8);
+    let member = composite.members().position(|member| u64::from(member.bit_offset) == offset * 8);
     let member = member.ok_or_else(|| bad("no member is there"))?;
     let is_function_pointer = composite.member(member).is_some_and(|member| {
         matches!(btf.resolved(member.type_id), Some(Type::Ptr(to)) if matches!(btf.resolved(to), Some(Type::FuncProto(_))))
@@ -198,10 +148,7 @@ impl Bound {
     /// Why a program that no map could bind is of no use here.
     pub(super) fn obstacle(&self, maps: &[Map], program: ProgramId) -> Option<&ObjectError> {
         let uses = |map: &Map| matches!(&map.kind, MapKind::StructOps(ops) if ops.programs.values().any(|used| *used == program));
-        let found = self
-            .unfit
-            .iter()
-            .find(|(id, _)| maps.get(id.0 as usize).is_some_and(uses));
+        let found = self.unfit.iter().find(|(id, _)| maps.get(id.0 as usize).is_some_and(uses));
         found.map(|(_, error)| error)
     }
 }
@@ -222,11 +169,7 @@ pub(super) fn bind(object: &Object, maps: &mut [Map], target: &Target<'_>) -> Bo
                     bound.programs = programs;
                     map.value_size = value.size;
                     map.value_type = value.type_id;
-                    map.flags |= if value.module.is_some() {
-                        map_flags::VTYPE_BTF_OBJ_FD
-                    } else {
-                        0
-                    };
+                    map.flags |= if value.module.is_some() { map_flags::VTYPE_BTF_OBJ_FD } else { 0 };
                 }
                 Err(error) => bound.unfit.push((MapId(index as u32), error)),
             }
@@ -259,16 +202,14 @@ fn bind_map(
     let local = object
         .btf
         .as_deref()
-        .ok_or_else(|| ObjectError::BtfMissing {
-            needed_by: format!("map '{name}'"),
-        })?;
+        .ok_or_else(|| ObjectError::BtfMissing { needed_by: format!("map '{name}'") })?;
     let Some(Type::Struct(composite)) = local.get(ops.type_id) else {
         return Err(bad("its struct is not described".into()));
     };
     let struct_name = essential_name(composite.name);
-    target.btf.ok_or_else(|| ObjectError::KernelBtfMissing {
-        needed_by: format!("struct_ops map '{name}'"),
-    })?;
+    target
+        .btf
+        .ok_or_else(|| ObjectError::KernelBtfMissing { needed_by: format!("struct_ops map '{name}'") })?;
     let Some((btf, type_id, module)) = target.find(Kind::Struct, struct_name) else {
         return Err(bad(format!("the kernel has no struct '{struct_name}'")));
     };
@@ -276,71 +217,41 @@ fn bind_map(
     let (Some(value_id), Some(Type::Struct(kernel))) =
         (btf.find(Kind::Struct, &value_name), btf.get(type_id))
     else {
-        return Err(bad(format!(
-            "the kernel has no struct '{value_name}': it takes no such struct_ops"
-        )));
+        return Err(bad(format!("the kernel has no struct '{value_name}': it takes no such struct_ops")));
     };
     for (index, member) in composite.members().enumerate() {
         let size = local
             .size_of(member.type_id)
             .ok_or_else(|| bad(format!("member '{}' has no size", member.name)))?;
         let start = (member.bit_offset / 8) as usize;
-        let bytes = ops
-            .data
-            .get(start..start.saturating_add(size as usize))
-            .unwrap_or_default();
+        let bytes = ops.data.get(start..start.saturating_add(size as usize)).unwrap_or_default();
         let is_zero = bytes.iter().all(|&byte| byte == 0);
-        let Some((number, kernel_member)) = kernel
-            .members()
-            .enumerate()
-            .find(|(_, m)| m.name == member.name)
+        let Some((number, kernel_member)) = kernel.members().enumerate().find(|(_, m)| m.name == member.name)
         else {
             if !is_zero || ops.programs.contains_key(&index) {
-                return Err(bad(format!(
-                    "the kernel's '{struct_name}' has no member '{}'",
-                    member.name
-                )));
+                return Err(bad(format!("the kernel's '{struct_name}' has no member '{}'", member.name)));
             }
             continue;
         };
         let here = local.resolve(member.type_id).and_then(|id| local.kind(id));
-        let there = btf
-            .resolve(kernel_member.type_id)
-            .and_then(|id| btf.kind(id));
+        let there = btf.resolve(kernel_member.type_id).and_then(|id| btf.kind(id));
         if here != there {
-            return Err(bad(format!(
-                "member '{}' is of another kind in the kernel",
-                member.name
-            )));
+            return Err(bad(format!("member '{}' is of another kind in the kernel", member.name)));
         }
         if let Some(&program) = ops.programs.get(&index) {
-            let binding = Binding {
-                type_id,
-                member: AttachType(number as u32),
-                module,
-            };
+            let binding = Binding { type_id, member: AttachType(number as u32), module };
             if *programs.entry(program).or_insert(binding) != binding {
-                return Err(bad(format!(
-                    "member '{}' reuses a program of another member",
-                    member.name
-                )));
+                return Err(bad(format!("member '{}' reuses a program of another member", member.name)));
             }
         } else if here != Some(Kind::Ptr) && btf.size_of(kernel_member.type_id) != Some(size) {
-            return Err(bad(format!(
-                "member '{}' has another size in the kernel",
-                member.name
-            )));
+            return Err(bad(format!("member '{}' has another size in the kernel", member.name)));
         }
     }
     let size = btf.size_of(value_id).unwrap_or(0);
     check_holds(btf.get(value_id), type_id)
         .then_some(())
         .ok_or_else(|| bad(format!("'{value_name}' has no data")))?;
-    Ok(KernelValue {
-        type_id: value_id,
-        size,
-        module,
-    })
+    Ok(KernelValue { type_id: value_id, size, module })
 }
 
 fn check_holds(value: Option<Type<'_>>, data: TypeId) -> bool {

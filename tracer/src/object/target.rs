@@ -41,20 +41,13 @@ pub const ASSUMED_ADDRESS: u64 = 0xffff_ffff_8100_0000;
 
 impl<'t> Target<'t> {
     /// The first type of this kind and name: the kernel's, else a module's own.
-    pub(super) fn find(
-        &self,
-        kind: Kind,
-        name: &str,
-    ) -> Option<(&'t Btf, TypeId, Option<ModuleId>)> {
+    pub(super) fn find(&self, kind: Kind, name: &str) -> Option<(&'t Btf, TypeId, Option<ModuleId>)> {
         let btf = self.btf?;
         if let Some(id) = btf.find(kind, name) {
             return Some((btf, id, None));
         }
         self.modules.iter().enumerate().find_map(|(index, module)| {
-            let id = module
-                .btf
-                .find_all(kind, name)
-                .find(|id| *id >= module.btf.first_own_id())?;
+            let id = module.btf.find_all(kind, name).find(|id| *id >= module.btf.first_own_id())?;
             Some((module.btf, id, Some(ModuleId(index as u32))))
         })
     }

@@ -34,12 +34,7 @@ impl Candidate {
 
 impl Candidates {
     /// The kernel's own types; only if it has none, those of its modules.
-    pub(super) fn of(
-        &mut self,
-        own: &Btf,
-        id: TypeId,
-        target: &Target<'_>,
-    ) -> Result<&[Candidate], Failure> {
+    pub(super) fn of(&mut self, own: &Btf, id: TypeId, target: &Target<'_>) -> Result<&[Candidate], Failure> {
         match self.known.entry(id) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(place) => Ok(place.insert(search(own, id, target)?)),
@@ -56,40 +51,22 @@ fn search(own: &Btf, id: TypeId, target: &Target<'_>) -> Result<Vec<Candidate>, 
         return Err(Failure::new("the kernel's BTF is not known"));
     };
     let Some(kind) = own.kind(id) else {
-        return Err(Failure::new(format!(
-            "type {id} does not exist in the object"
-        )));
+        return Err(Failure::new(format!("type {id} does not exist in the object")));
     };
     let essential = essential_name(own.name(id));
-    let fits =
-        |btf: &Btf, found: &TypeId| btf.kind(*found).is_some_and(|other| same_kind(kind, other));
-    let own_types: Vec<_> = btf
-        .find_essential(essential)
-        .filter(|found| fits(btf, found))
-        .collect();
+    let fits = |btf: &Btf, found: &TypeId| btf.kind(*found).is_some_and(|other| same_kind(kind, other));
+    let own_types: Vec<_> = btf.find_essential(essential).filter(|found| fits(btf, found)).collect();
     if own_types.len() > MAX_CANDIDATES {
-        return Err(Failure::new(format!(
-            "the kernel has {} types of this name",
-            own_types.len()
-        )));
+        return Err(Failure::new(format!("the kernel has {} types of this name", own_types.len())));
     }
     if !own_types.is_empty() {
-        return Ok(own_types
-            .into_iter()
-            .map(|id| Candidate { module: None, id })
-            .collect());
+        return Ok(own_types.into_iter().map(|id| Candidate { module: None, id }).collect());
     }
     let mut found = Vec::new();
     for (index, module) in target.modules.iter().enumerate() {
         let first = module.btf.first_own_id();
-        let types = module
-            .btf
-            .find_essential(essential)
-            .filter(|id| *id >= first && fits(module.btf, id));
-        found.extend(types.map(|id| Candidate {
-            module: Some(ModuleId(index as u32)),
-            id,
-        }));
+        let types = module.btf.find_essential(essential).filter(|id| *id >= first && fits(module.btf, id));
+        found.extend(types.map(|id| Candidate { module: Some(ModuleId(index as u32)), id }));
     }
     Ok(found)
 }

@@ -6,9 +6,7 @@
 
 use super::Failure;
 use super::candidates::same_kind;
-use crate::verifier::btf::{
-    Btf, Composite, Enum, Fwd, FwdKind, MAX_DEPTH, Type, TypeId, essential_name,
-};
+use crate::verifier::btf::{Btf, Composite, Enum, Fwd, FwdKind, MAX_DEPTH, Type, TypeId, essential_name};
 
 /// How many pairs of types one question may compare.
 const MAX_PAIRS: u32 = 1 << 20;
@@ -24,10 +22,8 @@ impl Work {
     }
 
     fn spend(&mut self) -> Result<(), Failure> {
-        self.pairs = self
-            .pairs
-            .checked_sub(1)
-            .ok_or_else(|| Failure::new("the types are too large to compare"))?;
+        self.pairs =
+            self.pairs.checked_sub(1).ok_or_else(|| Failure::new("the types are too large to compare"))?;
         Ok(())
     }
 }
@@ -49,9 +45,7 @@ impl Pair<'_> {
     fn resolved(self) -> Result<Self, Failure> {
         match (self.own.resolve(self.a), self.theirs.resolve(self.b)) {
             (Some(a), Some(b)) => Ok(self.with(a, b)),
-            _ => Err(Failure::new(
-                "a type refers to one that does not exist, or to itself",
-            )),
+            _ => Err(Failure::new("a type refers to one that does not exist, or to itself")),
         }
     }
 
@@ -78,12 +72,7 @@ fn too_deep() -> Failure {
 }
 
 /// Whether a member of type `a` may be read as one of type `b`.
-pub(super) fn fields_are_compatible(
-    own: &Btf,
-    a: TypeId,
-    theirs: &Btf,
-    b: TypeId,
-) -> Result<bool, Failure> {
+pub(super) fn fields_are_compatible(own: &Btf, a: TypeId, theirs: &Btf, b: TypeId) -> Result<bool, Failure> {
     let mut pair = Pair { own, theirs, a, b };
     for _ in 0..MAX_DEPTH {
         pair = pair.resolved()?;
@@ -176,12 +165,7 @@ enum Depth {
 
 /// Whether every part of the object's type is found in the kernel's, by name.
 pub(super) fn types_match(own: &Btf, a: TypeId, theirs: &Btf, b: TypeId) -> Result<bool, Failure> {
-    matches_in_full(
-        Pair { own, theirs, a, b },
-        Depth::Whole,
-        MAX_DEPTH,
-        &mut Work::new(),
-    )
+    matches_in_full(Pair { own, theirs, a, b }, Depth::Whole, MAX_DEPTH, &mut Work::new())
 }
 
 fn matches_in_full(
@@ -227,9 +211,7 @@ fn matches_in_full(
                 depth = Depth::Named;
                 pair = pair.with(a, b);
             }
-            (Type::Array(a), Type::Array(b)) if a.count == b.count => {
-                pair = pair.with(a.element, b.element)
-            }
+            (Type::Array(a), Type::Array(b)) if a.count == b.count => pair = pair.with(a.element, b.element),
             (Type::FuncProto(a), Type::FuncProto(b)) if a.param_count() == b.param_count() => {
                 for (a, b) in a.params().zip(b.params()) {
                     if !matches_in_full(pair.with(a.type_id, b.type_id), depth, level - 1, work)? {
@@ -288,12 +270,7 @@ fn members_match(
         for other in b.members() {
             work.spend()?;
             if names_match(member.name, other.name)
-                && matches_in_full(
-                    pair.with(member.type_id, other.type_id),
-                    Depth::Whole,
-                    level - 1,
-                    work,
-                )?
+                && matches_in_full(pair.with(member.type_id, other.type_id), Depth::Whole, level - 1, work)?
             {
                 found = true;
                 break;

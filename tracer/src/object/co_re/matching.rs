@@ -17,9 +17,7 @@ pub(super) fn find<'t>(
 ) -> Result<Option<Spec<'t>>, Failure> {
     let mut found = Spec::new(spec.kind, candidate);
     let matched = match spec.kind.subject() {
-        Subject::Type if spec.kind == Kind::TypeMatches => {
-            types_match(own, spec.root, theirs, candidate)?
-        }
+        Subject::Type if spec.kind == Kind::TypeMatches => types_match(own, spec.root, theirs, candidate)?,
         Subject::Type => types_are_compatible(own, spec.root, theirs, candidate)?,
         Subject::EnumValue => find_value(spec, theirs, candidate, &mut found)?,
         Subject::Field => find_field(own, spec, theirs, candidate, &mut found)?,
@@ -41,23 +39,12 @@ fn find_value<'t>(
     let Some(Type::Enum(e) | Type::Enum64(e)) = theirs.get(type_id) else {
         return Ok(false);
     };
-    let wanted = spec
-        .accessors
-        .first()
-        .and_then(|accessor| accessor.name)
-        .map(essential_name);
-    let value = e
-        .values()
-        .enumerate()
-        .find(|(_, value)| Some(essential_name(value.name)) == wanted);
+    let wanted = spec.accessors.first().and_then(|accessor| accessor.name).map(essential_name);
+    let value = e.values().enumerate().find(|(_, value)| Some(essential_name(value.name)) == wanted);
     let Some((index, value)) = value else {
         return Ok(false);
     };
-    found.accessors.push(Accessor {
-        type_id,
-        index: index as u32,
-        name: Some(value.name),
-    });
+    found.accessors.push(Accessor { type_id, index: index as u32, name: Some(value.name) });
     Ok(true)
 }
 
@@ -84,24 +71,15 @@ fn find_field<'t>(
             let Some(Type::Array(array)) = theirs.get(id) else {
                 return Ok(false);
             };
-            let flexible = found
-                .accessors
-                .last()
-                .is_some_and(|last| is_flexible(theirs, last, array));
+            let flexible = found.accessors.last().is_some_and(|last| is_flexible(theirs, last, array));
             if !flexible && accessor.index >= array.count {
                 return Ok(false);
             }
             id = theirs.resolve(array.element).ok_or_else(broken)?;
         }
         step(found)?;
-        found.accessors.push(Accessor {
-            type_id: id,
-            index: accessor.index,
-            name: None,
-        });
-        let size = theirs
-            .size_of(id)
-            .ok_or_else(|| Failure::new("a type of the kernel has no size"))?;
+        found.accessors.push(Accessor { type_id: id, index: accessor.index, name: None });
+        let size = theirs.size_of(id).ok_or_else(|| Failure::new("a type of the kernel has no size"))?;
         found.advance(accessor.index, size);
     }
     Ok(true)
@@ -135,9 +113,7 @@ fn find_member<'t>(
         return Ok(None);
     };
     for (index, member) in composite.members().enumerate() {
-        *budget = budget
-            .checked_sub(1)
-            .ok_or_else(|| Failure::new("a type of the kernel is too large"))?;
+        *budget = budget.checked_sub(1).ok_or_else(|| Failure::new("a type of the kernel is too large"))?;
         let before = found.bit_offset;
         step(found)?;
         found.bit_offset = found.bit_offset.wrapping_add(member.bit_offset);
@@ -150,11 +126,7 @@ fn find_member<'t>(
             if !fields_are_compatible(own, local.type_id, theirs, member.type_id)? {
                 return Ok(None);
             }
-            found.accessors.push(Accessor {
-                type_id: id,
-                index: index as u32,
-                name: Some(member.name),
-            });
+            found.accessors.push(Accessor { type_id: id, index: index as u32, name: Some(member.name) });
             return Ok(Some(member.type_id));
         }
         found.bit_offset = before;

@@ -56,13 +56,11 @@ pub(super) fn apply(
     target: &Target<'_>,
     candidates: &mut Candidates,
 ) -> Result<Outcome, ObjectError> {
-    let failed = |Failure(reason): Failure| {
-        ObjectError::insn(function, insn, format!("CO-RE relocation: {reason}"))
-    };
+    let failed =
+        |Failure(reason): Failure| ObjectError::insn(function, insn, format!("CO-RE relocation: {reason}"));
     let kind = Kind::from_number(relocation.kind)
         .ok_or_else(|| failed(Failure::new(format!("kind {} is unknown", relocation.kind))))?;
-    let spec = spec::parse(own, relocation.type_id, own.string(relocation.access), kind)
-        .map_err(failed)?;
+    let spec = spec::parse(own, relocation.type_id, own.string(relocation.access), kind).map_err(failed)?;
     let value = match kind {
         Kind::TypeIdLocal => value::Value::local_id(relocation.type_id),
         _ => resolve(own, &spec, target, candidates).map_err(failed)?,
@@ -82,9 +80,7 @@ fn resolve(
     candidates: &mut Candidates,
 ) -> Result<value::Value, Failure> {
     if own.name(spec.root).is_empty() {
-        return Err(Failure::new(
-            "an anonymous type cannot be looked for in the kernel",
-        ));
+        return Err(Failure::new("an anonymous type cannot be looked for in the kernel"));
     }
     let list = candidates.of(own, spec.root, target)?;
     let mut agreed: Option<(u32, value::Value)> = None;

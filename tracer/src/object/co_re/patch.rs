@@ -23,10 +23,9 @@ pub(super) fn patch(insns: &mut [Insn], at: usize, value: &Value) -> Result<Patc
         return Ok(poisoned(insns, at));
     };
     let expect = |found: u64| match value.check == Check::Exact && found != value.before {
-        true => Err(Failure::new(format!(
-            "the instruction has {found}, and {} is expected there",
-            value.before
-        ))),
+        true => {
+            Err(Failure::new(format!("the instruction has {found}, and {} is expected there", value.before)))
+        }
         false => Ok(()),
     };
     match insn.code & CLASS {
@@ -42,9 +41,7 @@ pub(super) fn patch(insns: &mut [Insn], at: usize, value: &Value) -> Result<Patc
         1..=3 => {
             expect(i64::from(insn.off) as u64)?;
             let Some(off) = i16::try_from(new).ok() else {
-                return Err(Failure::new(format!(
-                    "offset {new} does not fit the instruction"
-                )));
+                return Err(Failure::new(format!("offset {new} does not fit the instruction")));
             };
             match value.access {
                 Access::Impossible => return Ok(poisoned(insns, at)),
@@ -55,12 +52,8 @@ pub(super) fn patch(insns: &mut [Insn], at: usize, value: &Value) -> Result<Patc
         }
         // LD: the 64-bit immediate alone
         _ => {
-            let second = insns
-                .get(at + 1)
-                .copied()
-                .filter(|s| (s.code, s.dst, s.src, s.off) == (0, 0, 0, 0));
-            let Some(second) = second.filter(|_| insn.is_lddw() && insn.src == 0 && insn.off == 0)
-            else {
+            let second = insns.get(at + 1).copied().filter(|s| (s.code, s.dst, s.src, s.off) == (0, 0, 0, 0));
+            let Some(second) = second.filter(|_| insn.is_lddw() && insn.src == 0 && insn.off == 0) else {
                 return Err(Failure::new(format!(
                     "an instruction of code {:#04x} cannot be relocated",
                     insn.code
@@ -82,9 +75,7 @@ fn resized(code: u8, from: u32, to: u32) -> Result<u8, Failure> {
         _ => 8,
     };
     if width != from {
-        return Err(Failure::new(format!(
-            "the instruction reads {width} bytes of a field of {from}"
-        )));
+        return Err(Failure::new(format!("the instruction reads {width} bytes of a field of {from}")));
     }
     let size = match to {
         8 => 0x18,

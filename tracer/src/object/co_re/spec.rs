@@ -99,35 +99,18 @@ pub(super) struct Accessor<'b> {
 
 impl<'b> Spec<'b> {
     pub(super) fn new(kind: Kind, root: TypeId) -> Spec<'b> {
-        Spec {
-            kind,
-            root,
-            accessors: Vec::new(),
-            raw_len: 0,
-            bit_offset: 0,
-        }
+        Spec { kind, root, accessors: Vec::new(), raw_len: 0, bit_offset: 0 }
     }
 
     pub(super) fn advance(&mut self, index: u32, size: u32) {
-        self.bit_offset = self
-            .bit_offset
-            .wrapping_add(index.wrapping_mul(size).wrapping_mul(8));
+        self.bit_offset = self.bit_offset.wrapping_add(index.wrapping_mul(size).wrapping_mul(8));
     }
 }
 
 /// Reads the compiler's path against the object's own types.
-pub(super) fn parse<'b>(
-    btf: &'b Btf,
-    root: TypeId,
-    text: &str,
-    kind: Kind,
-) -> Result<Spec<'b>, Failure> {
-    let bad = |what: &str| {
-        Failure::new(format!(
-            "access '{text}' of type {root} '{}': {what}",
-            btf.name(root)
-        ))
-    };
+pub(super) fn parse<'b>(btf: &'b Btf, root: TypeId, text: &str, kind: Kind) -> Result<Spec<'b>, Failure> {
+    let bad =
+        |what: &str| Failure::new(format!("access '{text}' of type {root} '{}': {what}", btf.name(root)));
     let mut spec = Spec::new(kind, root);
     if kind.subject() == Subject::Type {
         return if text == "0" && btf.get(root).is_some() {
@@ -136,84 +119,46 @@ pub(super) fn parse<'b>(
             Err(bad("a type has the path 0"))
         };
     }
-    let path = text
-        .split(':')
-        .map(str::parse)
-        .collect::<Result<Vec<u32>, _>>()
-        .map_err(|_| bad("it is no path"))?;
+    let path =
+        text.split(':').map(str::parse).collect::<Result<Vec<u32>, _>>().map_err(|_| bad("it is no path"))?;
     let (&first, rest) = path.split_first().ok_or_else(|| bad("it is empty"))?;
     if path.len() > MAX_LEN {
         return Err(bad("it is too long"));
     }
     spec.raw_len = path.len();
-    let mut id = btf
-        .resolve(root)
-        .ok_or_else(|| bad("the type does not exist"))?;
+    let mut id = btf.resolve(root).ok_or_else(|| bad("the type does not exist"))?;
     if kind.subject() == Subject::EnumValue {
         let (Some(Type::Enum(e) | Type::Enum64(e)), []) = (btf.get(id), rest) else {
             return Err(bad("it is no enum"));
         };
-        let value = e
-            .values()
-            .nth(first as usize)
-            .ok_or_else(|| bad("the enum has fewer values"))?;
-        spec.accessors.push(Accessor {
-            type_id: id,
-            index: first,
-            name: Some(value.name),
-        });
+        let value = e.values().nth(first as usize).ok_or_else(|| bad("the enum has fewer values"))?;
+        spec.accessors.push(Accessor { type_id: id, index: first, name: Some(value.name) });
         return Ok(spec);
     }
-    spec.accessors.push(Accessor {
-        type_id: id,
-        index: first,
-        name: None,
-    });
-    spec.advance(
-        first,
-        btf.size_of(id).ok_or_else(|| bad("the type has no size"))?,
-    );
+    spec.accessors.push(Accessor { type_id: id, index: first, name: None });
+    spec.advance(first, btf.size_of(id).ok_or_else(|| bad("the type has no size"))?);
     for &index in rest {
-        id = btf
-            .resolve(id)
-            .ok_or_else(|| bad("a type on the path does not exist"))?;
+        id = btf.resolve(id).ok_or_else(|| bad("a type on the path does not exist"))?;
         match btf.get(id) {
             Some(Type::Struct(composite) | Type::Union(composite)) => {
-                let member = composite
-                    .member(index as usize)
-                    .ok_or_else(|| bad("a struct has fewer members"))?;
+                let member =
+                    composite.member(index as usize).ok_or_else(|| bad("a struct has fewer members"))?;
                 spec.bit_offset = spec.bit_offset.wrapping_add(member.bit_offset);
                 if !member.name.is_empty() {
-                    spec.accessors.push(Accessor {
-                        type_id: id,
-                        index,
-                        name: Some(member.name),
-                    });
+                    spec.accessors.push(Accessor { type_id: id, index, name: Some(member.name) });
                 }
                 id = member.type_id;
             }
             Some(Type::Array(array)) => {
-                let element = btf
-                    .resolve(array.element)
-                    .ok_or_else(|| bad("an array's type does not exist"))?;
-                let flexible = spec
-                    .accessors
-                    .last()
-                    .is_some_and(|last| is_flexible(btf, last, array));
+                let element =
+                    btf.resolve(array.element).ok_or_else(|| bad("an array's type does not exist"))?;
+                let flexible = spec.accessors.last().is_some_and(|last| is_flexible(btf, last, array));
                 if !flexible && index >= array.count {
                     return Err(bad("an array has fewer elements"));
                 }
                 id = element;
-                spec.accessors.push(Accessor {
-                    type_id: id,
-                    index,
-                    name: None,
-                });
-                spec.advance(
-                    index,
-                    btf.size_of(id)
-                        .ok_or_else(|| bad("an element has no size"))?,
-                );
+                spec.accessors.push(Accessor { type_id: id, index, name: None });
+                spec.advance(index, btf.size_of(id).ok_or_else(|| bad("an element has no size"))?);
             }
             _ => return Err(bad("it goes through something that has no parts")),
         }

@@ -39,12 +39,7 @@ pub(super) enum Access {
 impl Value {
     pub(super) fn local_id(id: TypeId) -> Value {
         let id = u64::from(id.0);
-        Value {
-            before: id,
-            after: Some(id),
-            check: Check::Off,
-            access: Access::Same,
-        }
+        Value { before: id, after: Some(id), check: Check::Off, access: Access::Same }
     }
 
     pub(super) fn agrees(&self, other: &Value) -> bool {
@@ -62,20 +57,12 @@ struct Answer {
 
 impl Answer {
     fn exact(value: u64) -> Answer {
-        Answer {
-            value,
-            check: Check::Exact,
-            field: None,
-        }
+        Answer { value, check: Check::Exact, field: None }
     }
 }
 
 /// The value for a spec of the object and, if a candidate matched, the kernel's.
-pub(super) fn of(
-    own: &Btf,
-    spec: &Spec<'_>,
-    theirs: Option<(&Btf, &Spec<'_>)>,
-) -> Result<Value, Failure> {
+pub(super) fn of(own: &Btf, spec: &Spec<'_>, theirs: Option<(&Btf, &Spec<'_>)>) -> Result<Value, Failure> {
     match spec.kind.subject() {
         Subject::Field => {
             let Some(before) = field(own, spec)? else {
@@ -93,25 +80,13 @@ pub(super) fn of(
                 return Ok(existence(true));
             };
             let access = access(own, &before, btf, &after);
-            Ok(Value {
-                before: before.value,
-                after: Some(after.value),
-                check: before.check,
-                access,
-            })
+            Ok(Value { before: before.value, after: Some(after.value), check: before.check, access })
         }
         Subject::Type => {
             let before = type_value(own, spec)?;
-            let after = theirs
-                .map(|(btf, found)| type_value(btf, found))
-                .transpose()?;
+            let after = theirs.map(|(btf, found)| type_value(btf, found)).transpose()?;
             let after = Some(after.map_or(0, |after| after.value));
-            Ok(Value {
-                before: before.value,
-                after,
-                check: before.check,
-                access: Access::Same,
-            })
+            Ok(Value { before: before.value, after, check: before.check, access: Access::Same })
         }
         Subject::EnumValue => {
             let before = enum_value(own, spec);
@@ -119,24 +94,14 @@ pub(super) fn of(
                 Some((btf, found)) => Some(enum_value(btf, found)),
                 None => (spec.kind == Kind::EnumValueExists).then_some(0),
             };
-            Ok(Value {
-                before,
-                after,
-                check: Check::Exact,
-                access: Access::Same,
-            })
+            Ok(Value { before, after, check: Check::Exact, access: Access::Same })
         }
     }
 }
 
 /// Of a member that is asked for by `FieldExists`: the object itself always has it.
 fn existence(exists: bool) -> Value {
-    Value {
-        before: 1,
-        after: Some(u64::from(exists)),
-        check: Check::Exact,
-        access: Access::Same,
-    }
+    Value { before: 1, after: Some(u64::from(exists)), check: Check::Exact, access: Access::Same }
 }
 
 /// `None` for `FieldExists`, which needs no look at the field.
@@ -163,9 +128,7 @@ fn member_of<'b>(btf: &'b Btf, accessor: &Accessor<'_>) -> Option<Member<'b>> {
 }
 
 fn element_value(btf: &Btf, spec: &Spec<'_>, element: &Accessor<'_>) -> Result<Answer, Failure> {
-    let size = btf
-        .size_of(element.type_id)
-        .ok_or_else(|| Failure::new("an element has no size"))?;
+    let size = btf.size_of(element.type_id).ok_or_else(|| Failure::new("an element has no size"))?;
     match spec.kind {
         Kind::FieldByteOffset => Ok(Answer {
             value: u64::from(spec.bit_offset / 8),
@@ -173,9 +136,7 @@ fn element_value(btf: &Btf, spec: &Spec<'_>, element: &Accessor<'_>) -> Result<A
             field: Some((size, element.type_id)),
         }),
         Kind::FieldByteSize => Ok(Answer::exact(u64::from(size))),
-        _ => Err(Failure::new(
-            "neither sign nor shifts can be asked of an array's element",
-        )),
+        _ => Err(Failure::new("neither sign nor shifts can be asked of an array's element")),
     }
 }
 
@@ -190,44 +151,27 @@ fn member_value(btf: &Btf, spec: &Spec<'_>, member: Member<'_>) -> Result<Answer
             (size, bit_offset / 8, u64::from(size) * 8)
         }
         bits => {
-            let (bytes, start) = storage(
-                bit_offset,
-                u64::from(bits),
-                size.filter(|size| *size > 0).ok_or_else(no_size)?,
-            )
-            .ok_or_else(|| {
-                Failure::new(format!("bitfield '{}' cannot be read at once", member.name))
-            })?;
+            let (bytes, start) =
+                storage(bit_offset, u64::from(bits), size.filter(|size| *size > 0).ok_or_else(no_size)?)
+                    .ok_or_else(|| {
+                        Failure::new(format!("bitfield '{}' cannot be read at once", member.name))
+                    })?;
             (bytes, start, u64::from(bits))
         }
     };
     let is_bitfield = member.bitfield_size > 0;
-    let check = if is_bitfield {
-        Check::Off
-    } else {
-        Check::Exact
-    };
-    let answer = |value: u64, check| Answer {
-        value,
-        check,
-        field: None,
-    };
+    let check = if is_bitfield { Check::Off } else { Check::Exact };
+    let answer = |value: u64, check| Answer { value, check, field: None };
     Ok(match spec.kind {
-        Kind::FieldByteOffset => Answer {
-            value: start,
-            check,
-            field: (!is_bitfield).then_some((bytes, type_id)),
-        },
+        Kind::FieldByteOffset => {
+            Answer { value: start, check, field: (!is_bitfield).then_some((bytes, type_id)) }
+        }
         Kind::FieldByteSize => answer(u64::from(bytes), check),
         Kind::FieldSigned => answer(u64::from(is_signed(btf, type_id)), Check::Exact),
         // Little-endian: the load has the storage at its lower end.
-        Kind::FieldLshiftU64 => answer(
-            64_u64
-                .wrapping_sub(bit_offset + bits)
-                .wrapping_add(start * 8)
-                & 0xffff_ffff,
-            check,
-        ),
+        Kind::FieldLshiftU64 => {
+            answer(64_u64.wrapping_sub(bit_offset + bits).wrapping_add(start * 8) & 0xffff_ffff, check)
+        }
         Kind::FieldRshiftU64 => answer(64_u64.wrapping_sub(bits) & 0xffff_ffff, Check::Exact),
         _ => return Err(Failure::new("this cannot be asked of a member")),
     })
@@ -284,16 +228,10 @@ enum Shape {
 
 fn type_value(btf: &Btf, spec: &Spec<'_>) -> Result<Answer, Failure> {
     match spec.kind {
-        Kind::TypeIdTarget => Ok(Answer {
-            value: u64::from(spec.root.0),
-            check: Check::Off,
-            field: None,
-        }),
+        Kind::TypeIdTarget => Ok(Answer { value: u64::from(spec.root.0), check: Check::Off, field: None }),
         Kind::TypeExists | Kind::TypeMatches => Ok(Answer::exact(1)),
         Kind::TypeSize => {
-            let size = btf
-                .size_of(spec.root)
-                .ok_or_else(|| Failure::new("the type has no size"))?;
+            let size = btf.size_of(spec.root).ok_or_else(|| Failure::new("the type has no size"))?;
             Ok(Answer::exact(u64::from(size)))
         }
         _ => Err(Failure::new("this cannot be asked of a type")),
@@ -309,14 +247,10 @@ fn enum_value(btf: &Btf, spec: &Spec<'_>) -> u64 {
     };
     match btf.get(accessor.type_id) {
         // libbpf keeps a 32-bit value as it stands, sign-extended.
-        Some(Type::Enum(e)) => e
-            .values()
-            .nth(accessor.index as usize)
-            .map_or(0, |v| i64::from(v.value as i32) as u64),
-        Some(Type::Enum64(e)) => e
-            .values()
-            .nth(accessor.index as usize)
-            .map_or(0, |v| v.value as u64),
+        Some(Type::Enum(e)) => {
+            e.values().nth(accessor.index as usize).map_or(0, |v| i64::from(v.value as i32) as u64)
+        }
+        Some(Type::Enum64(e)) => e.values().nth(accessor.index as usize).map_or(0, |v| v.value as u64),
         _ => 0,
     }
 }

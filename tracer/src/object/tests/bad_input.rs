@@ -13,11 +13,7 @@ fn everything() -> Vec<u8> {
     e.section(
         ".BTF.ext",
         Holds::Data,
-        &builder::btf_ext(
-            &[(section, vec![[0, func.0]])],
-            &[(section, vec![[0, 0, 0, 1024]])],
-            &relocations,
-        ),
+        &builder::btf_ext(&[(section, vec![[0, func.0]])], &[(section, vec![[0, 0, 0, 1024]])], &relocations),
     );
     e.section(".BTF", Holds::Data, &b.build());
     let text = e.section(".text", Holds::Code, &bytes(&[mov(1), exit()]));
@@ -31,13 +27,8 @@ fn try_all(data: &[u8], kernel_btf: &Btf) {
     let Ok(object) = Object::parse(data, "x") else {
         return;
     };
-    for features in
-        [KernelVersion::new(4, 9, 0), KernelVersion::new(7, 2, 0)].map(KernelFeatures::of)
-    {
-        let target = Target {
-            features,
-            ..kernel(kernel_btf)
-        };
+    for features in [KernelVersion::new(4, 9, 0), KernelVersion::new(7, 2, 0)].map(KernelFeatures::of) {
+        let target = Target { features, ..kernel(kernel_btf) };
         let Ok(resolved) = object.resolve(&target) else {
             continue;
         };
@@ -59,11 +50,7 @@ fn every_truncation_is_an_error() {
     assert_eq!(object.license(), "GPL");
     let kernel_btf = plain_kernel();
     for length in 0..data.len() {
-        assert!(
-            Object::parse(&data[..length], "x").is_err(),
-            "{length} of {}",
-            data.len()
-        );
+        assert!(Object::parse(&data[..length], "x").is_err(), "{length} of {}", data.len());
     }
     try_all(&data, &kernel_btf);
 }
@@ -83,12 +70,7 @@ fn no_changed_byte_makes_it_panic() {
 
 #[test]
 fn what_is_no_bpf_object_is_said() {
-    let error = |data: &[u8]| {
-        Object::parse(data, "x")
-            .map(|_| ())
-            .expect_err("no object")
-            .to_string()
-    };
+    let error = |data: &[u8]| Object::parse(data, "x").map(|_| ()).expect_err("no object").to_string();
     let data = everything();
     let changed = |at: usize, byte: u8| {
         let mut data = data.clone();
@@ -99,37 +81,21 @@ fn what_is_no_bpf_object_is_said() {
         error(b"#!/bin/sh, and more"),
         "reading the header of the ELF file: the first bytes are [23, 21, 2f, 62], not 7f 'E' 'L' 'F'"
     );
-    assert_eq!(
-        error(b"\x7fELF"),
-        "reading the header of the ELF file: the file has only 4 bytes"
-    );
+    assert_eq!(error(b"\x7fELF"), "reading the header of the ELF file: the file has only 4 bytes");
     assert_eq!(
         changed(5, 2),
         "not a BPF object: it is big-endian; only little-endian BPF (bpfel) is supported"
     );
     assert_eq!(changed(4, 1), "not a BPF object: it is a 32-bit ELF file");
-    assert_eq!(
-        changed(18, 62),
-        "not a BPF object: it is for ELF machine 62, not for BPF (247)"
-    );
-    assert_eq!(
-        changed(16, 2),
-        "not a BPF object: it is of ELF type 2, not relocatable (1)"
-    );
+    assert_eq!(changed(18, 62), "not a BPF object: it is for ELF machine 62, not for BPF (247)");
+    assert_eq!(changed(16, 2), "not a BPF object: it is of ELF type 2, not relocatable (1)");
 }
 
 #[test]
 fn missing_btf_is_named_with_what_needs_it() {
     let (e, _) = with_maps();
-    let error = Object::parse(&e.build(), "x")
-        .map(|_| ())
-        .expect_err("no BTF");
-    assert_eq!(
-        error,
-        ObjectError::BtfMissing {
-            needed_by: "section '.maps'".into()
-        }
-    );
+    let error = Object::parse(&e.build(), "x").map(|_| ()).expect_err("no BTF");
+    assert_eq!(error, ObjectError::BtfMissing { needed_by: "section '.maps'".into() });
 }
 
 #[test]
@@ -155,11 +121,6 @@ fn wrong_places_are_named() {
     let mut e = ElfBuilder::new();
     let code = e.section("xdp", Holds::Code, &bytes(&[call(1000), exit()]));
     e.symbol("main", Symbol::GlobalFunction, code, 0, 16);
-    let error = only_program(&object(e), &plain_kernel())
-        .map(|_| ())
-        .expect_err("calls nothing");
-    assert!(
-        matches!(error, ObjectError::Function { insn: Some(0), .. }),
-        "{error}"
-    );
+    let error = only_program(&object(e), &plain_kernel()).map(|_| ()).expect_err("calls nothing");
+    assert!(matches!(error, ObjectError::Function { insn: Some(0), .. }), "{error}");
 }

@@ -13,16 +13,7 @@ fn with_externs() -> ElfBuilder {
     let strong = b.func("kfunc___local", proto, 2);
     let weak = b.func("missing", proto, 2);
     b.datasec(".kconfig", 0, &[(version, 0, 4), (option, 0, 1)]);
-    b.datasec(
-        ".ksyms",
-        0,
-        &[
-            (variable, 0, 4),
-            (symbol, 0, 0),
-            (strong, 0, 0),
-            (weak, 0, 0),
-        ],
-    );
+    b.datasec(".ksyms", 0, &[(variable, 0, 4), (symbol, 0, 0), (strong, 0, 0), (weak, 0, 0)]);
     let mut e = ElfBuilder::new();
     e.section(".BTF", Holds::Data, &b.build());
     let code = [lddw(0), lddw(0), lddw(0), lddw(0), [call(-1), call(-1)]].concat();
@@ -36,14 +27,7 @@ fn with_externs() -> ElfBuilder {
     let weak = e.symbol("missing", Symbol::WeakExtern, 0, 0, 0);
     e.relocations(
         code,
-        &[
-            (0, version),
-            (16, option),
-            (32, variable),
-            (48, symbol),
-            (64, strong),
-            (72, weak),
-        ],
+        &[(0, version), (16, option), (32, variable), (48, symbol), (64, strong), (72, weak)],
     );
     e
 }
@@ -69,12 +53,8 @@ fn each_kind_of_extern_is_resolved() {
     let resolved = object.resolve(&target).expect("all are there");
     let (id, _) = object.programs().next().expect("one");
     let program = resolved.program(id).expect("links");
-    let loads: Vec<_> = program.insns[..8]
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|[a, b]| (a.src, a.imm, b.imm))
-        .collect();
+    let loads: Vec<_> =
+        program.insns[..8].as_chunks::<2>().0.iter().map(|[a, b]| (a.src, a.imm, b.imm)).collect();
     assert_eq!(
         loads,
         [
@@ -85,30 +65,13 @@ fn each_kind_of_extern_is_resolved() {
         ]
     );
     let strong = program.insns[8];
-    assert_eq!(
-        (strong.src, strong.imm, strong.off),
-        (pseudo::KFUNC_CALL, kfunc.0 as i32, 0)
-    );
+    assert_eq!((strong.src, strong.imm, strong.off), (pseudo::KFUNC_CALL, kfunc.0 as i32, 0));
     // Externs are numbered: configuration first, the others by name.
-    assert_eq!(
-        program.insns[9],
-        Insn {
-            code: 0x85,
-            imm: poison::KFUNC + 3,
-            ..Insn::default()
-        }
-    );
-    assert_eq!(
-        program.poisoned.iter().map(|p| p.insn).collect::<Vec<_>>(),
-        [9]
-    );
+    assert_eq!(program.insns[9], Insn { code: 0x85, imm: poison::KFUNC + 3, ..Insn::default() });
+    assert_eq!(program.poisoned.iter().map(|p| p.insn).collect::<Vec<_>>(), [9]);
     let config = resolved.maps()[0].contents();
     assert_eq!(config, Some(&Contents::Bytes(vec![0, 2, 7, 0, 1])));
-    assert!(
-        resolved.btf_refusal().is_none(),
-        "{:?}",
-        resolved.btf_refusal()
-    );
+    assert!(resolved.btf_refusal().is_none(), "{:?}", resolved.btf_refusal());
 }
 
 #[test]
@@ -116,30 +79,15 @@ fn what_must_be_there_and_is_not_is_named() {
     let object = object(with_externs());
     let kernel_btf = plain_kernel();
     let target = kernel(&kernel_btf);
-    let error = object
-        .resolve(&target)
-        .map(|_| ())
-        .expect_err("no kfunc, no variable");
+    let error = object.resolve(&target).map(|_| ()).expect_err("no kfunc, no variable");
     assert!(
         matches!(&error, ObjectError::Extern { name, .. } if name == "kfunc___local" || name == "runqueues"),
         "{error}"
     );
     let (kernel_btf, _) = kernel_types();
-    let target = Target {
-        kconfig: None,
-        ..kernel(&kernel_btf)
-    };
-    let error = object
-        .resolve(&target)
-        .map(|_| ())
-        .expect_err("no configuration");
-    assert!(
-        matches!(&error, ObjectError::Extern { name, .. } if name == "CONFIG_X"),
-        "{error}"
-    );
-    let target = Target {
-        kconfig: Some("CONFIG_X=m"),
-        ..kernel(&kernel_btf)
-    };
+    let target = Target { kconfig: None, ..kernel(&kernel_btf) };
+    let error = object.resolve(&target).map(|_| ()).expect_err("no configuration");
+    assert!(matches!(&error, ObjectError::Extern { name, .. } if name == "CONFIG_X"), "{error}");
+    let target = Target { kconfig: Some("CONFIG_X=m"), ..kernel(&kernel_btf) };
     assert!(object.resolve(&target).is_err(), "m is no bool");
 }

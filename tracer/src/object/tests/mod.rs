@@ -33,39 +33,19 @@ fn plain_kernel() -> Btf {
 }
 
 fn mov(imm: i32) -> Insn {
-    Insn {
-        code: 0xb7,
-        imm,
-        ..Insn::default()
-    }
+    Insn { code: 0xb7, imm, ..Insn::default() }
 }
 
 fn exit() -> Insn {
-    Insn {
-        code: 0x95,
-        ..Insn::default()
-    }
+    Insn { code: 0x95, ..Insn::default() }
 }
 
 fn call(imm: i32) -> Insn {
-    Insn {
-        code: 0x85,
-        src: pseudo::CALL,
-        imm,
-        ..Insn::default()
-    }
+    Insn { code: 0x85, src: pseudo::CALL, imm, ..Insn::default() }
 }
 
 fn lddw(imm: i32) -> [Insn; 2] {
-    [
-        Insn {
-            code: 0x18,
-            dst: 1,
-            imm,
-            ..Insn::default()
-        },
-        Insn::default(),
-    ]
+    [Insn { code: 0x18, dst: 1, imm, ..Insn::default() }, Insn::default()]
 }
 
 fn bytes(insns: &[Insn]) -> Vec<u8> {

@@ -32,7 +32,8 @@ fn both(stage: &Stage, argv: &[Vec<u8>]) -> Vec<Want> {
 }
 
 fn awkward() -> Vec<Vec<u8>> {
-    let mut argv = words(["", "new\nline", "tab\t", "\x1b[31mred\x1b[0m", "\"double\" 'single' \\", "größe", "\u{7f}"]);
+    let mut argv =
+        words(["", "new\nline", "tab\t", "\x1b[31mred\x1b[0m", "\"double\" 'single' \\", "größe", "\u{7f}"]);
     argv.push(b"\xff\xfe invalid \xc3".to_vec());
     argv.push((1..=255).collect());
     argv
