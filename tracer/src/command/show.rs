@@ -115,6 +115,7 @@ impl Show {
             events: self.events,
             failed: self.failed,
             lost: self.losses.total() + self.lost_otherwise,
+            no_room: self.losses.total(),
             by_hook: self.by_hook.values().copied().collect(),
             duration_ns: now_ns.saturating_sub(self.start_ns),
             reason,

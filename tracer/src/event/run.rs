@@ -73,6 +73,8 @@ pub struct End {
     pub failed: u64,
     /// Execs that the kernel side saw and could not deliver.
     pub lost: u64,
+    /// Of these the ones that found no room in the ring.
+    pub no_room: u64,
     /// Execs delivered, by the hook that saw them.
     pub by_hook: Vec<(Hook, u64)>,
     pub duration_ns: u64,

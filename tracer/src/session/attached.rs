@@ -76,16 +76,25 @@ impl Attached {
 
     /// Executions, of all processes, that no program saw because the kernel skipped its run.
     ///
-    /// A skipped return is none of a failed call's when the call was seen to succeed. In the fentry
-    /// family `entered` counts the successful execs that were seen, `returned` their returns.
+    /// In the fentry family `entered` counts the successful execs that were seen, and `returned`
+    /// the returns of successful ones that were seen. At rest
+    ///
+    /// ```text
+    /// calls = failures seen + returned + skipped returns
+    /// seen  = failures seen + entered
+    /// ```
+    ///
+    /// so `calls - seen = returned + skipped returns - entered`. Calls under way at the first or the
+    /// last moment make it inexact by as many; no more than what was skipped was lost.
     pub fn skipped(&self) -> u64 {
-        let returns = self.missed(Skipped::Return);
-        let (seen, returned) = self.stats.read().calls();
-        let failed = match self.hook {
-            Hook::Fentry => (returns + self.missed(Skipped::Success) + returned).saturating_sub(seen),
-            _ => returns + self.missed(Skipped::Success),
-        };
-        failed.min(returns + self.missed(Skipped::Success))
+        let (returns, successes) = (self.missed(Skipped::Return), self.missed(Skipped::Success));
+        match self.hook {
+            Hook::Fentry => {
+                let (entered, returned) = self.stats.read().calls();
+                (returned + returns).saturating_sub(entered).min(returns + successes)
+            }
+            Hook::Kprobe | Hook::Tracepoint => successes,
+        }
     }
 
     /// Returns of system calls of any kind that no program saw: failed execs may be among them.

@@ -18,7 +18,7 @@ pub fn summary(end: &End) -> String {
         let _ = write!(text, "; {}", hooks.join(", "));
     }
     let _ = writeln!(text, "; {}", end.reason.describe());
-    if end.lost > 0 {
+    if end.no_room > 0 {
         let _ = writeln!(text, "lost execs found no room: a larger --buffer loses less");
     }
     if end.undelivered > 0 {
@@ -41,6 +41,7 @@ mod tests {
             events: 12,
             failed: 3,
             lost: 4,
+            no_room: 4,
             by_hook: vec![(Hook::Fentry, 12)],
             duration_ns: 4_210_000_000,
             reason: EndReason::ClosedOutput,

@@ -330,6 +330,7 @@ fn starts_losses_and_ends_are_lines() {
         events: 5,
         failed: 1,
         lost: 3,
+        no_room: 3,
         by_hook: vec![(tracer_common::Hook::Kprobe, 5)],
         duration_ns: 9,
         reason: EndReason::CommandEnded,
