@@ -42,7 +42,7 @@ fn storm(hook: &str, count: usize) {
 /// same CPU (kernel/bpf/trampoline.c, `__bpf_prog_enter_recur`; kernel/trace/bpf_trace.c, since
 /// tracepoints no longer disable preemption), and counts them. Of the four, 7.2 can be preempted
 /// without being asked to (CONFIG_PREEMPT_LAZY). Kprobes run with preemption disabled.
-fn skips_programs(hook: &str) -> bool {
+pub(crate) fn skips_programs(hook: &str) -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     hook != "kprobe" && release.starts_with("7.")
 }
