@@ -173,7 +173,15 @@ fn cgroup() {
     let id = fs::metadata(&inner).unwrap().ino();
     let relative = inner.strip_prefix("/sys/fs/cgroup").unwrap();
     let specs = [inner.display().to_string(), relative.display().to_string(), id.to_string()];
+    let old = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().starts_with("5.10.");
     for (hook, spec) in HOOKS.into_iter().zip(specs) {
+        if old {
+            // A limit of that kernel: programs of no family may ask for ancestors' ids.
+            let ended = live::run(live::exec(&["--hook", hook, "--cgroup", &spec]));
+            assert_eq!(ended.code(), Some(3), "{}", ended.said);
+            assert!(ended.said.contains("--cgroup needs Linux 5.14"), "{}", ended.said);
+            continue;
+        }
         let live = live::start(&["--hook", hook, "--cgroup", &spec]);
         for folder in [&top, &inner, &deep, &sibling] {
             let mut shell = Shell::start(0);
