@@ -103,9 +103,3 @@ pub(crate) fn missing(prefix: &str, count: usize, tags: &[String]) -> usize {
     assert!(repeated.is_empty(), "of {count} execs {prefix}-* some were seen more than once: {repeated:?}");
     seen.iter().filter(|times| **times == 0).count()
 }
-
-/// Each exec of a storm was seen, and seen once.
-pub(crate) fn each_once(prefix: &str, count: usize, tags: &[String]) {
-    let missing = missing(prefix, count, tags);
-    assert_eq!(missing, 0, "of {count} execs {prefix}-* so many are missing");
-}
