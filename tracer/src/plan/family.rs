@@ -78,8 +78,17 @@ const KPROBE: &[Part] = &[
     part("kprobe_kernel_return", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
     part("kprobe_kernel_enter", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
     part("kprobe_begin", Target::Kprobe(&["begin_new_exec"]), Need::Success),
-    part("kprobe_exec", Target::Kprobe(&["finalize_exec"]), Need::Success),
+    // Always: it tells which calls succeeded, so that their returns are not missed.
+    part("kprobe_exec", Target::Kprobe(&["finalize_exec"]), Need::Always),
 ];
+
+impl Part {
+    /// Does it count calls whose returns are waited for? It is detached before the others, so that
+    /// no call is counted whose return nobody sees any more.
+    pub fn counts_calls(&self) -> bool {
+        matches!(self.program, "kprobe_enter" | "kprobe_kernel_enter")
+    }
+}
 
 /// A family's programs, in the order in which they are attached: what makes a process part of the
 /// tree comes first.

@@ -13,12 +13,15 @@ use aya::{
 };
 use tracer_common::Hook;
 
+use crate::plan::Part;
+
 use super::{
     LoadError,
     stats::{Counters, Stats},
 };
 
-/// How long a program that was already running when its link went away may take to finish.
+/// How long calls under way, and programs that were already running when their link went away, may
+/// take to finish.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// `BPF_NOEXIST`: only a key that is not there yet.
@@ -27,11 +30,12 @@ const NOEXIST: u64 = 1;
 /// An attachment, which ends when it is dropped.
 pub(super) struct Link {
     _link: Box<dyn Any>,
+    counts_calls: bool,
 }
 
 impl Link {
-    pub(super) fn new(link: impl Any) -> Self {
-        Self { _link: Box::new(link) }
+    pub(super) fn new(part: &Part, link: impl Any) -> Self {
+        Self { _link: Box::new(link), counts_calls: part.counts_calls() }
     }
 }
 
@@ -76,11 +80,15 @@ impl Attached {
     }
 
     /// Hands every record that is in the ring to `record`, `most` at the most; how many there were.
-    pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8])) -> usize {
+    /// With each comes a look at a CPU's count of drops, as it is at that very moment: what was
+    /// dropped before the record was made is in it.
+    pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32) -> u64)) -> usize {
+        let stats = &self.stats;
+        let dropped = |cpu| stats.dropped(cpu);
         let mut count = 0;
         while count < most {
             let Some(item) = self.ring.next() else { break };
-            record(&item);
+            record(&item, &dropped);
             count += 1;
         }
         count
@@ -112,7 +120,11 @@ impl Attached {
     /// Detaches everything. Programs that were already running finish; what they and the ring still
     /// hold can be drained afterwards.
     pub fn detach(&mut self) {
-        // In the order of attachment: entries are no longer counted before returns are not.
+        self.links.retain(|link| !link.counts_calls);
+        let start = Instant::now();
+        while self.stats.read().pending_returns() > 0 && start.elapsed() < GRACE {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.links.clear();
         let start = Instant::now();
         let mut before = self.stats.read().produced();

@@ -61,7 +61,13 @@ fn explain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn with_advice(mut text: String) -> String {
-    if text.contains("(os error 1)") {
+    if !text.contains("(os error 1)") {
+        return text;
+    }
+    if memlock::is_the_obstacle() {
+        text.push_str(": before 5.11 the kernel counts maps as locked memory, and more of it is needed than the \
+                       limit allows: add CAP_SYS_RESOURCE, or raise the limit (ulimit -l unlimited)");
+    } else {
         text.push_str(", although the capabilities are there: this kernel's configuration, a security module, \
                        seccomp or a container forbids it");
     }
@@ -202,17 +208,17 @@ fn attach_program(ebpf: &mut Ebpf, part: &Part, links: &mut Vec<Link>) -> Result
         Target::RawTracepoint(name) => {
             let program: &mut RawTracePoint = program.try_into().map_err(wrap)?;
             let id = program.attach(name).map_err(wrap)?;
-            links.push(Link::new(program.take_link(id).map_err(wrap)?));
+            links.push(Link::new(part, program.take_link(id).map_err(wrap)?));
         }
         Target::BtfTracepoint(_) => {
             let program: &mut BtfTracePoint = program.try_into().map_err(wrap)?;
             let id = program.attach().map_err(wrap)?;
-            links.push(Link::new(program.take_link(id).map_err(wrap)?));
+            links.push(Link::new(part, program.take_link(id).map_err(wrap)?));
         }
         Target::Fexit(_) => {
             let program: &mut FExit = program.try_into().map_err(wrap)?;
             let id = program.attach().map_err(wrap)?;
-            links.push(Link::new(program.take_link(id).map_err(wrap)?));
+            links.push(Link::new(part, program.take_link(id).map_err(wrap)?));
         }
         Target::Kprobe(functions) => {
             let program: &mut KProbe = program.try_into().map_err(wrap)?;
@@ -221,7 +227,7 @@ fn attach_program(ebpf: &mut Ebpf, part: &Part, links: &mut Vec<Link>) -> Result
             for function in functions {
                 match program.attach(function, 0) {
                     Ok(id) => {
-                        links.push(Link::new(program.take_link(id).map_err(wrap)?));
+                        links.push(Link::new(part, program.take_link(id).map_err(wrap)?));
                         attached += 1;
                     }
                     Err(error) if is_not_found(&error) => {}

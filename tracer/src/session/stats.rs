@@ -33,6 +33,16 @@ impl Stats {
         Ok(Self { blocks, cpus, bytes })
     }
 
+    /// A CPU's count of drops, as it is now; 0 for a CPU that does not exist.
+    pub(super) fn dropped(&self, cpu: u32) -> u64 {
+        let cpu = cpu as usize;
+        if cpu >= self.cpus {
+            return 0;
+        }
+        // SAFETY: inside the mapping; the kernel writes there meanwhile, hence volatile.
+        unsafe { (&raw const (*self.blocks.add(cpu).as_ptr()).dropped).read_volatile() }
+    }
+
     /// The counters of every CPU, as they are now.
     pub(super) fn read(&self) -> Counters {
         let cpus = (0..self.cpus).map(|cpu| {

@@ -8,6 +8,7 @@
 
 use std::process::ExitCode;
 
+mod behaviour;
 mod harness;
 mod roles;
 mod smoke;
@@ -19,6 +20,7 @@ use harness::Test;
 fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     tests.extend(smoke::tests());
+    tests.extend(behaviour::tests());
     tests
 }
 
