@@ -385,6 +385,7 @@ impl Run {
         // ring because the output takes nothing, the losses wait too.
         if self.empty_ring(config) {
             self.show.poll(&counters, boot_ns());
+            self.show.skipped(self.attached.skipped(), boot_ns());
         }
         if self.output.reader_is_gone() {
             return Some(EndReason::ClosedOutput);
@@ -457,7 +458,8 @@ impl Run {
         let now = boot_ns();
         let counters = self.attached.counters();
         if config.count.is_none() {
-            self.show.settle(&counters, now);
+            self.show.settle(&counters, self.attached.pending_returns(), now);
+            self.show.skipped(self.attached.skipped(), now);
         }
         let mut end = self.show.end(reason, now);
         self.show.sink.end(&end, &mut self.show.batch.bytes);
@@ -473,6 +475,13 @@ impl Run {
         end.undelivered = end.events.saturating_sub(self.output.delivered());
         end.events -= end.undelivered;
         eprint!("tracer: {}", sink::summary(&end));
+        let unseen = self.attached.unseen_returns();
+        if unseen > 0 {
+            eprintln!(
+                "tracer: the kernel did not show the returns of {unseen} system calls: failed execs may be among \
+                 them; --hook kprobe sees them all"
+            );
+        }
         if counters.tree_full() > 0 {
             eprintln!(
                 "tracer: {} processes were not followed: the table of the tree was full",

@@ -13,10 +13,11 @@ use aya::{
 };
 use tracer_common::Hook;
 
-use crate::plan::Part;
+use crate::plan::{Part, Skipped};
 
 use super::{
     LoadError,
+    misses::Misses,
     stats::{Counters, Stats},
 };
 
@@ -44,6 +45,7 @@ pub struct Attached {
     links: Vec<Link>,
     ring: RingBuf<MapData>,
     stats: Stats,
+    misses: Vec<(Skipped, Misses)>,
     hook: Hook,
     /// Holds the programs and maps.
     ebpf: Ebpf,
@@ -63,10 +65,11 @@ impl Attached {
         hook: Hook,
         ring: RingBuf<MapData>,
         stats: Stats,
+        misses: Vec<(Skipped, Misses)>,
         links: Vec<Link>,
         roots: u32,
     ) -> Self {
-        Self { links, ring, stats, hook, ebpf, roots }
+        Self { links, ring, stats, misses, hook, ebpf, roots }
     }
 
     /// The family that is attached.
@@ -77,6 +80,40 @@ impl Attached {
     /// The counters, as they are now.
     pub fn counters(&self) -> Counters {
         self.stats.read()
+    }
+
+    /// Executions, of all processes, that no program saw because the kernel skipped its run.
+    ///
+    /// A skipped return is none of a failed call's when the call was seen to succeed. In the fentry
+    /// family `entered` counts the successful execs that were seen, `returned` their returns.
+    pub fn skipped(&self) -> u64 {
+        let returns = self.missed(Skipped::Return);
+        let (seen, returned) = self.stats.read().calls();
+        let failed = match self.hook {
+            Hook::Fentry => (returns + self.missed(Skipped::Success) + returned).saturating_sub(seen),
+            _ => returns + self.missed(Skipped::Success),
+        };
+        failed.min(returns + self.missed(Skipped::Success))
+    }
+
+    /// Returns of system calls of any kind that no program saw: failed execs may be among them.
+    pub fn unseen_returns(&self) -> u64 {
+        self.missed(Skipped::AnyCall)
+    }
+
+    fn missed(&self, kind: Skipped) -> u64 {
+        self.misses.iter().filter(|(of, _)| *of == kind).map(|(_, misses)| misses.read()).sum()
+    }
+
+    /// Calls whose return the kernel did not show, or is still to show.
+    pub fn pending_returns(&self) -> u64 {
+        match self.hook {
+            Hook::Kprobe => {
+                let (called, ended) = self.stats.read().calls();
+                called.saturating_sub(ended)
+            }
+            Hook::Fentry | Hook::Tracepoint => 0,
+        }
     }
 
     /// Hands every record that is in the ring to `record`, `most` at the most; how many there were.
@@ -122,7 +159,7 @@ impl Attached {
     pub fn detach(&mut self) {
         self.links.retain(|link| !link.counts_calls);
         let start = Instant::now();
-        while self.stats.read().pending_returns() > 0 && start.elapsed() < GRACE {
+        while self.pending_returns() > 0 && start.elapsed() < GRACE {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.links.clear();

@@ -11,9 +11,11 @@ use tracer_common::{Hook, Knobs, Offsets};
 
 use super::{
     attached::{Attached, Link},
+    memlock,
+    misses::Misses,
     stats::Stats,
 };
-use crate::plan::{Need, Part, Plan, Refusal, Target, scratch_blocks};
+use crate::plan::{Need, Part, Plan, Refusal, Skipped, Target, scratch_blocks};
 
 /// The kernel side, built by `cargo xtask build`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
@@ -33,6 +35,8 @@ pub enum LoadError {
     Map { map: &'static str, error: MapError },
     #[error("map STATS cannot be mapped into memory: {0}")]
     Stats(io::Error),
+    #[error("/proc does not show what the kernel skips: {0}")]
+    Misses(io::Error),
     #[error("the kernel-side object has no {0}: tracer was built from parts that do not fit together")]
     Missing(&'static str),
     #[error("this kernel's BTF cannot be read: {0}")]
@@ -61,6 +65,14 @@ fn explain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn with_advice(mut text: String) -> String {
+    if text.contains("(os error 13)")
+        && let Some(level) = paranoid()
+    {
+        text.push_str(&format!(
+            ": kernel.perf_event_paranoid is {level}, which leaves kprobes to CAP_SYS_ADMIN alone: lower it \
+             (sysctl kernel.perf_event_paranoid=2), or take another hook"
+        ));
+    }
     if !text.contains("(os error 1)") {
         return text;
     }
@@ -72,6 +84,13 @@ fn with_advice(mut text: String) -> String {
                        seccomp or a container forbids it");
     }
     text
+}
+
+/// The setting, where it is one that only some distributions' kernels know: they refuse perf events
+/// to everyone without CAP_SYS_ADMIN then.
+fn paranoid() -> Option<i32> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok()?;
+    text.trim().parse().ok().filter(|level| *level >= 3)
 }
 
 #[derive(Clone, Copy)]
@@ -150,7 +169,22 @@ impl Loaded {
         for part in &self.parts {
             attach_program(&mut self.ebpf, part, &mut links)?;
         }
-        Ok(Attached::new(self.ebpf, self.hook, ring, stats, links, self.roots))
+        let misses = self.misses()?;
+        Ok(Attached::new(self.ebpf, self.hook, ring, stats, misses, links, self.roots))
+    }
+}
+
+impl Loaded {
+    /// Where to look for the runs that were skipped, of each program.
+    fn misses(&mut self) -> Result<Vec<(Skipped, Misses)>, LoadError> {
+        let mut all = Vec::new();
+        for part in self.parts.iter().filter(|part| part.skipped() != Skipped::Nothing) {
+            let program = program(&mut self.ebpf, part)?;
+            let wrap = |error| LoadError::Program { program: part.program, what: "found", error };
+            let fd = program.fd().map_err(wrap)?;
+            all.push((part.skipped(), Misses::of(fd.as_fd()).map_err(LoadError::Misses)?));
+        }
+        Ok(all)
     }
 }
 

@@ -10,6 +10,7 @@ mod attached;
 mod command;
 mod loaded;
 mod memlock;
+mod misses;
 mod privilege;
 mod stats;
 

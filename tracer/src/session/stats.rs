@@ -91,8 +91,8 @@ impl Counters {
         self.sum(|c| c.tree_full)
     }
 
-    /// Calls whose return is still to come, or was not shown by the kernel.
-    pub fn pending_returns(&self) -> u64 {
-        self.sum(|c| c.entered).saturating_sub(self.sum(|c| c.returned))
+    /// The counters of calls (tracer-common, `CpuStats::entered` and `returned`).
+    pub fn calls(&self) -> (u64, u64) {
+        (self.sum(|c| c.entered), self.sum(|c| c.returned))
     }
 }

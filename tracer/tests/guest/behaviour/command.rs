@@ -29,6 +29,9 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
+/// Where the family makes no difference: the one that loads in the shortest time.
+const QUICK: [&str; 2] = ["--hook", "tracepoint"];
+
 /// `tracer exec --format json ARGS -- CMD`.
 fn exec(args: &[&str], command: &[&str]) -> std::process::Command {
     let mut all = args.to_vec();
@@ -102,16 +105,14 @@ fn daemons() {
 }
 
 fn status() {
-    let cases: [(&[&str], &[&str], i32); 6] = [
+    let cases: [(&[&str], &[&str], i32); 4] = [
         (&[], &[SELF, "role", "exit", "7"], 0),
         (&["--propagate-status"], &[SELF, "role", "exit", "7"], 7),
-        (&["--propagate-status"], &[SELF, "role", "exit", "0"], 0),
         (&["--propagate-status"], &["/bin/sh", "-c", "kill -KILL $$"], 128 + libc::SIGKILL),
-        (&["--propagate-status"], &["/bin/sh", "-c", "kill -TERM $$"], 128 + libc::SIGTERM),
         (&[], &["/bin/sh", "-c", "kill -TERM $$"], 0),
     ];
     for (args, command, expected) in cases {
-        let ended = live::run(exec(args, command));
+        let ended = live::run(exec(&[args, &QUICK].concat(), command));
         assert_eq!(ended.code(), Some(expected), "{args:?} {command:?}: {}", ended.said);
         assert_eq!(ended.reason(), "command_ended", "{command:?}");
         assert_eq!(ended.execs()[0]["argv"], serde_json::json!(command));
@@ -131,32 +132,31 @@ fn cannot_be_executed() {
     let plain = file("plain", b"no program", 0o644);
     let garbage = file("garbage", b"\x01\x02 no program", 0o755);
     let orphan = file("orphan", b"#!/nonexistent/interpreter\n", 0o755);
-    let cases = [
-        ("nosuchcommand", 127, "nosuchcommand"),
-        ("/nonexistent/file", 127, "/nonexistent/file"),
-        (plain.as_str(), 126, &plain),
-        ("/tmp", 126, "/tmp"),
-        (&garbage, 126, "Exec format error"),
-        (&orphan, 127, "No such file or directory"),
-    ];
     let before = kernel::held();
-    for (command, expected, phrase) in cases {
+    for (command, expected) in
+        [("nosuchcommand", 127), ("/nonexistent/file", 127), (plain.as_str(), 126), ("/tmp", 126)]
+    {
         for args in [&[][..], &["--propagate-status"]] {
             let ended = live::run(exec(args, &[command, "argument"]));
             assert_eq!(ended.code(), Some(expected), "{command}: {}", ended.said);
-            assert!(ended.said.contains(phrase), "{command}: {}", ended.said);
             assert!(ended.said.contains(command), "{command}: {}", ended.said);
+            assert_eq!(ended.bytes, b"", "nothing was traced");
         }
     }
-    kernel::same_as(&before);
     // Those that only the kernel refuses have been executed in vain: that is an event.
-    for command in [&garbage, &orphan] {
-        let ended = live::run(exec(&[], &[command, "argument"]));
+    for (command, expected, phrase) in [
+        (&garbage, 126, "Exec format error"),
+        (&orphan, 127, "the interpreter that it names is not there"),
+    ] {
+        let ended = live::run(exec(&QUICK, &[command, "argument"]));
+        assert_eq!(ended.code(), Some(expected), "{command}: {}", ended.said);
+        assert!(ended.said.contains(&format!("{command}: {phrase}")), "{}", ended.said);
         let execs = ended.execs();
         assert_eq!(execs.len(), 1, "{}", ended.said);
         assert_eq!(execs[0]["argv"], serde_json::json!([command, "argument"]));
         assert_ne!(execs[0]["errno"], Value::Null);
     }
+    kernel::same_as(&before);
 }
 
 fn standard_input() {
@@ -164,7 +164,7 @@ fn standard_input() {
     let (input, output) = (folder.join("input"), folder.join("output"));
     fs::write(&input, "what was typed\n").unwrap();
     let script = format!("/bin/busybox cat > {}", output.display());
-    let mut command = exec(&[], &["/bin/sh", "-c", &script]);
+    let mut command = exec(&QUICK, &["/bin/sh", "-c", &script]);
     command.stdin(File::open(&input).unwrap());
     let ended = live::run(command);
     assert_eq!(ended.code(), Some(0), "{}", ended.said);
@@ -174,14 +174,14 @@ fn standard_input() {
 /// The command is told to end when tracer is, and tracer does not wait for it.
 fn hears_the_signal() {
     let folder = live::folder();
-    for (signal, name) in [(libc::SIGTERM, "TERM"), (libc::SIGINT, "INT"), (libc::SIGHUP, "HUP")] {
+    for (signal, name) in [(libc::SIGTERM, "TERM"), (libc::SIGINT, "INT")] {
         let (ready, heard) = (folder.join(format!("ready-{name}")), folder.join(format!("heard-{name}")));
         let script = format!(
             "trap 'echo {name} > {}; exit 0' {name}; echo > {}; while :; do /bin/busybox sleep 0.1; done",
             heard.display(),
             ready.display(),
         );
-        let mut live = live::spawn(exec(&[], &["/bin/sh", "-c", &script]));
+        let mut live = live::spawn(exec(&QUICK, &["/bin/sh", "-c", &script]));
         live.traces();
         live::until("the command", || ready.exists().then_some(()));
         live.signal(signal);
@@ -198,7 +198,7 @@ fn hears_the_signal() {
 fn killed_before_release() {
     let before = kernel::held();
     let mark = live::folder().join("mark");
-    let live = live::spawn(exec(&[], &["/bin/busybox", "touch", mark.to_str().unwrap()]));
+    let live = live::spawn(exec(&QUICK, &["/bin/busybox", "touch", mark.to_str().unwrap()]));
     let pid = live.pid();
     let children = format!("/proc/{pid}/task/{pid}/children");
     let child = live::until("the command's process", || {
@@ -234,7 +234,7 @@ fn keeps_privilege() {
         lines.chain(text.lines().filter(|line| line.parse::<u32>().is_ok())).map(str::to_owned).collect()
     };
     let expected = lines(&fs::read_to_string(&out).unwrap());
-    let ended = live::run(exec(&[], &["/bin/sh", "-c", &script]));
+    let ended = live::run(exec(&QUICK, &["/bin/sh", "-c", &script]));
     assert_eq!(ended.code(), Some(0), "{}", ended.said);
     assert_eq!(lines(&fs::read_to_string(&out).unwrap()), expected);
 }

@@ -46,7 +46,7 @@ fn by_a_signal() {
         assert_eq!(ended.code(), Some(0), "{}", ended.said);
         assert_eq!(ended.reason(), "signal");
         assert!(ended.said.contains("stopped by a signal"), "{}", ended.said);
-        assert_eq!(tiny::of("last", live::tags(&ended.execs())), tiny::expected("last", 300));
+        tiny::each_once("last", 300, &live::tags(&ended.execs()));
         assert_eq!(ended.lost(), 0);
         kernel::same_as(&before);
     }
@@ -55,7 +55,7 @@ fn by_a_signal() {
 fn reader_gone_in_a_storm() {
     let program = tiny::program("tiny");
     for format in ["json", "table"] {
-        let live = stall::start_as(format, &["--comm", "tiny"]).leave();
+        let live = stall::start_as(format, &["--hook", "tracepoint", "--comm", "tiny"]).leave();
         tiny::storm(&program, "gone", 20, 1, 0);
         let ended = live.wait();
         assert_eq!(ended.code(), Some(0), "{}", ended.said);
@@ -64,7 +64,7 @@ fn reader_gone_in_a_storm() {
 }
 
 fn reader_gone_in_silence() {
-    let live = stall::start(&["--comm", "nobody"]).leave();
+    let live = stall::start(&["--hook", "tracepoint", "--comm", "nobody"]).leave();
     let ended = live.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.said);
     assert!(ended.said.contains("0 execs (0 failed, 0 lost)"), "{}", ended.said);
@@ -74,7 +74,7 @@ fn reader_gone_in_silence() {
 /// Nobody reads and a signal comes: the trace ends, and says what it could not deliver.
 fn reader_stalled() {
     let program = tiny::program("stalled");
-    let stalled = stall::start(&["--buffer", "64K", "--comm", "stalled"]);
+    let stalled = stall::start(&["--hook", "tracepoint", "--buffer", "64K", "--comm", "stalled"]);
     tiny::storm(&program, "stuck", FLOOD, 2, 0);
     stalled.live.signal(libc::SIGTERM);
     let (ended, bytes) = stalled.wait_then_read();
@@ -102,7 +102,7 @@ fn accounted_for(said: &str, bytes: &[u8], made: u64) {
 
 fn second_signal() {
     let program = tiny::program("stalled");
-    let stalled = stall::start(&["--buffer", "64K", "--comm", "stalled"]);
+    let stalled = stall::start(&["--hook", "tracepoint", "--buffer", "64K", "--comm", "stalled"]);
     tiny::storm(&program, "stuck", FLOOD, 2, 0);
     stalled.live.signal(libc::SIGINT);
     // The first one has been heard, and the end is waiting for the output.
@@ -136,7 +136,7 @@ fn disk_full() {
     let program = tiny::program("tiny");
     for format in ["json", "table"] {
         let path = small.0.join("out");
-        let mut command = live::program(&["exec", "--format", format, "-o"]);
+        let mut command = live::program(&["exec", "--hook", "tracepoint", "--format", format, "-o"]);
         command.arg(&path);
         let mut live = live::spawn(command);
         live::until("the file", || fs::read(&path).ok().filter(|bytes| bytes.contains(&b'\n')));
@@ -162,7 +162,7 @@ fn disk_full() {
 }
 
 fn device_full() {
-    let mut command = live::exec(&["--", "/bin/true"]);
+    let mut command = live::exec(&["--hook", "tracepoint", "--", "/bin/true"]);
     command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -177,7 +177,7 @@ fn file_mode() {
     unsafe { libc::umask(0) };
     let new = folder.join("new");
     let mut command = live::exec(&["-o"]);
-    command.arg(&new).args(["--", "/bin/true"]);
+    command.arg(&new).args(["--hook", "tracepoint", "--", "/bin/true"]);
     let ended = live::run(command);
     assert_eq!(ended.code(), Some(0), "{}", ended.said);
     assert_eq!(mode(&new), 0o600);
@@ -189,7 +189,7 @@ fn file_mode() {
     fs::write(&old, "x".repeat(100_000)).unwrap();
     let before = mode(&old);
     let mut command = live::exec(&["-o"]);
-    command.arg(&old).args(["--", "/bin/true"]);
+    command.arg(&old).args(["--hook", "tracepoint", "--", "/bin/true"]);
     assert_eq!(live::run(command).code(), Some(0));
     assert_eq!(mode(&old), before);
     assert!(!fs::read_to_string(&old).unwrap().contains('x'.to_string().repeat(9).as_str()));
@@ -197,7 +197,7 @@ fn file_mode() {
 
 fn duration() {
     let program = tiny::program("tiny");
-    let mut command = live::exec(&["--duration", "1s", "--comm", "tiny"]);
+    let mut command = live::exec(&["--hook", "tracepoint", "--duration", "1s", "--comm", "tiny"]);
     command.stdin(Stdio::null());
     let mut live = live::spawn(command);
     live.traces();
@@ -212,7 +212,7 @@ fn duration() {
 /// Exactly as many as were asked for, although more come at the same time.
 fn count() {
     let program = tiny::program("tiny");
-    for (hook, wanted) in HOOKS.into_iter().zip([1, 7, 600]) {
+    for (hook, wanted) in [("kprobe", 1), ("fentry", 600)] {
         let live = live::start(&["--hook", hook, "--comm", "tiny", "--count", &wanted.to_string()]);
         tiny::storm(&program, "count", 1_000, 1, 0);
         let ended = live.wait();

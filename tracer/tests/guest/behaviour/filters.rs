@@ -104,7 +104,8 @@ fn tree() {
 fn pid() {
     let tiny = tiny::program("tiny");
     let tiny = tiny.display();
-    for hook in HOOKS {
+    {
+        let hook = "fentry";
         let (mut one, mut two, mut three) = (Shell::start(0), Shell::start(0), Shell::start(0));
         let pids = format!("{},{}", one.pid(), two.pid());
         let live = live::start(&["--hook", hook, "--pid", &pids]);
@@ -121,7 +122,7 @@ fn pid() {
 fn uid() {
     let path = reachable("tiny");
     let tiny = path.display();
-    for (hook, who) in HOOKS.into_iter().zip(["1000", "user", "user,4242"]) {
+    for (hook, who) in [("kprobe", "1000"), ("tracepoint", "user,4242")] {
         let live = live::start(&["--hook", hook, "--uid", who]);
         for uid in [0, 1000, 4242] {
             Shell::start(uid).run(&format!("{tiny} as-{uid}; /nonexistent/file failed-{uid}"));
@@ -146,7 +147,8 @@ fn reachable(name: &str) -> PathBuf {
 fn comm() {
     let (one, two) = (tiny::program("name-one"), tiny::program("name-two"));
     let long = tiny::program("a-name-longer-than-the-kernel-keeps");
-    for hook in HOOKS {
+    {
+        let hook = "tracepoint";
         let args = ["--hook", hook, "--comm", "name-one", "--comm", "a-name-longer-t", "--comm", "sh"];
         let live = live::start(&args);
         for (path, tag) in [(&one, "one"), (&two, "two"), (&long, "long")] {
@@ -209,7 +211,8 @@ fn failed() {
 fn together() {
     let path = reachable("tiny");
     let tiny = path.display();
-    for hook in HOOKS {
+    {
+        let hook = "kprobe";
         let mut root = Shell::start(0);
         let tree = root.pid().to_string();
         let args = ["--hook", hook, "--tree", &tree, "--uid", "1000", "--failed", "--comm", "sh"];

@@ -157,7 +157,7 @@ impl Live {
             copier.join().expect("the output was copied");
         }
         let bytes = fs::read(&self.stdout).unwrap_or_default();
-        Ended { status, bytes, said: self.said(), took: start.elapsed() }
+        Ended { status, bytes, said: self.said() }
     }
 
     /// Ends it as a user would, and wants it to be content.
@@ -175,7 +175,6 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) bytes: Vec<u8>,
     pub(crate) said: String,
-    pub(crate) took: Duration,
 }
 
 /// Lines as records. Each one is held against the schema, of very many every hundredth.

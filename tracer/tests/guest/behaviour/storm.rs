@@ -12,7 +12,6 @@ use crate::harness::Test;
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::one("storm::auto", 600, || storm("auto", 20_000)),
-        Test::one("storm::fentry", 600, || storm("fentry", 5_000)),
         Test::one("storm::kprobe", 600, || storm("kprobe", 5_000)),
         Test::one("storm::tracepoint", 600, || storm("tracepoint", 5_000)),
         Test::one("storm::of_failures", 600, storm_of_failures),
@@ -30,7 +29,7 @@ fn storm(hook: &str, count: usize) {
     let ended = live.stop();
     let execs = ended.execs();
     assert_eq!(ended.lost(), 0, "{}", ended.said);
-    assert_eq!(tiny::of(hook, live::tags(&execs)), tiny::expected(hook, count));
+    tiny::each_once(hook, count, &live::tags(&execs));
     numbered_without_gaps(&execs);
 }
 
@@ -43,8 +42,8 @@ fn numbered_without_gaps(execs: &[serde_json::Value]) {
     }
     for (cpu, mut seen) in numbers {
         seen.sort_unstable();
-        let expected: Vec<u64> = (1..=seen.len() as u64).collect();
-        assert_eq!(seen, expected, "cpu {cpu}");
+        let odd = seen.iter().zip(1..).find(|(seen, expected)| **seen != *expected);
+        assert_eq!(odd, None, "cpu {cpu}: seen, expected");
     }
 }
 
@@ -60,8 +59,8 @@ fn storm_of_failures() {
         let execs = ended.execs();
         let tags = live::tags(&execs);
         assert_eq!(ended.lost(), 0, "{hook}: {}", ended.said);
-        assert_eq!(tiny::of("early", tags.clone()), tiny::expected("early", 1_000), "{hook}");
-        assert_eq!(tiny::of("late", tags), tiny::expected("late", 1_000), "{hook}");
+        tiny::each_once("early", 1_000, &tags);
+        tiny::each_once("late", 1_000, &tags);
     }
 }
 

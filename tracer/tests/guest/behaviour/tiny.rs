@@ -91,17 +91,24 @@ pub(crate) fn storm(program: &Path, prefix: &str, count: usize, workers: usize, 
     });
 }
 
-/// The arguments of a storm, sorted.
-pub(crate) fn expected(prefix: &str, count: usize) -> Vec<String> {
-    let mut tags: Vec<_> = (0..count).map(|number| format!("{prefix}-{number}")).collect();
-    tags.sort_unstable();
-    tags
-}
-
-/// Of these tags those of a storm, sorted.
-pub(crate) fn of(prefix: &str, tags: Vec<String>) -> Vec<String> {
-    let start = format!("{prefix}-");
-    let mut own: Vec<_> = tags.into_iter().filter(|tag| tag.starts_with(&start)).collect();
-    own.sort_unstable();
-    own
+/// Was each exec of a storm seen, and seen once?
+pub(crate) fn each_once(prefix: &str, count: usize, tags: &[String]) {
+    let mut seen = vec![0_u32; count];
+    for tag in tags {
+        if let Some(number) = tag.strip_prefix(prefix).and_then(|tag| tag.strip_prefix('-')) {
+            seen[number.parse::<usize>().expect("a number")] += 1;
+        }
+    }
+    let numbers = |wanted: fn(u32) -> bool| -> Vec<usize> {
+        seen.iter().enumerate().filter(|(_, times)| wanted(**times)).map(|(number, _)| number).collect()
+    };
+    let (missing, repeated) = (numbers(|times| times == 0), numbers(|times| times > 1));
+    assert!(
+        missing.is_empty() && repeated.is_empty(),
+        "of {count} execs {prefix}-* {} are missing (such as {:?}), {} were seen more than once ({:?})",
+        missing.len(),
+        &missing[..missing.len().min(9)],
+        repeated.len(),
+        &repeated[..repeated.len().min(9)],
+    );
 }
