@@ -75,17 +75,18 @@ const KPROBE: &[Part] = &[
     part("kprobe_release", Target::Kprobe(&["release_task"]), Need::Tree),
     part("kprobe_fork", Target::Kprobe(&["wake_up_new_task"]), Need::Tree),
     part("kprobe_return", Target::Kprobe(SYSCALLS), Need::Always),
-    part("kprobe_enter", Target::Kprobe(SYSCALLS), Need::Always),
     part("kprobe_kernel_return", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
-    part("kprobe_kernel_enter", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
     part("kprobe_begin", Target::Kprobe(&["begin_new_exec"]), Need::Success),
     // Always: it tells which calls succeeded, so that their returns are not missed.
     part("kprobe_exec", Target::Kprobe(&["finalize_exec"]), Need::Always),
+    // Last: a call counts once its end cannot be missed for want of a probe.
+    part("kprobe_enter", Target::Kprobe(SYSCALLS), Need::Always),
+    part("kprobe_kernel_enter", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
 ];
 
 impl Part {
-    /// Does it count calls whose returns are waited for? It is detached before the others, so that
-    /// no call is counted whose return nobody sees any more.
+    /// Does it count calls whose ends are waited for? It is attached after the others and detached
+    /// before them, so that no call is counted whose end nobody sees.
     pub fn counts_calls(&self) -> bool {
         matches!(self.program, "kprobe_enter" | "kprobe_kernel_enter")
     }

@@ -42,15 +42,17 @@ impl Link {
 
 /// Programs that run, and the ring that they fill.
 pub struct Attached {
-    links: Vec<Link>,
-    ring: RingBuf<MapData>,
-    stats: Stats,
-    misses: Vec<(Skipped, Misses)>,
-    hook: Hook,
+    pub(super) links: Vec<Link>,
+    pub(super) ring: RingBuf<MapData>,
+    pub(super) stats: Stats,
+    pub(super) misses: Vec<(Skipped, Misses)>,
+    /// Ends of calls that were seen before calls were counted.
+    pub(super) early: u64,
+    pub(super) hook: Hook,
     /// Holds the programs and maps.
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     /// Processes that user space made part of the tree.
-    roots: u32,
+    pub(super) roots: u32,
 }
 
 impl fmt::Debug for Attached {
@@ -60,18 +62,6 @@ impl fmt::Debug for Attached {
 }
 
 impl Attached {
-    pub(super) fn new(
-        ebpf: Ebpf,
-        hook: Hook,
-        ring: RingBuf<MapData>,
-        stats: Stats,
-        misses: Vec<(Skipped, Misses)>,
-        links: Vec<Link>,
-        roots: u32,
-    ) -> Self {
-        Self { links, ring, stats, misses, hook, ebpf, roots }
-    }
-
     /// The family that is attached.
     pub fn hook(&self) -> Hook {
         self.hook
@@ -110,7 +100,7 @@ impl Attached {
         match self.hook {
             Hook::Kprobe => {
                 let (called, ended) = self.stats.read().calls();
-                called.saturating_sub(ended)
+                (called + self.early).saturating_sub(ended)
             }
             Hook::Fentry | Hook::Tracepoint => 0,
         }

@@ -166,11 +166,18 @@ impl Loaded {
         };
         let stats = Stats::map(stats.fd().as_fd(), self.cpus).map_err(LoadError::Stats)?;
         let mut links = Vec::new();
+        // Ends of calls that began before calls were counted.
+        let mut early = None;
         for part in &self.parts {
+            if part.counts_calls() {
+                early.get_or_insert_with(|| stats.read().calls().1);
+            }
             attach_program(&mut self.ebpf, part, &mut links)?;
         }
+        let early = early.unwrap_or(0);
         let misses = self.misses()?;
-        Ok(Attached::new(self.ebpf, self.hook, ring, stats, misses, links, self.roots))
+        let Self { ebpf, hook, roots, .. } = self;
+        Ok(Attached { links, ring, stats, misses, early, hook, ebpf, roots })
     }
 }
 
