@@ -97,7 +97,7 @@ fn daemons() {
         assert_eq!(tags.iter().filter(|tag| *tag == "early").count(), 1, "{hook}: {tags:?}");
         assert_eq!(tags.last().map(String::as_str), Some("late"), "{hook}: {tags:?}");
         assert!(
-            ended.said.contains("the command has ended, 1 of its descendants still run"),
+            ended.said.contains("the command has ended, 2 of its descendants still run"),
             "{hook}: {}",
             ended.said
         );
