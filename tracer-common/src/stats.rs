@@ -16,8 +16,9 @@ pub struct CpuStats {
     pub tree_entered: u64,
     pub tree_left: u64,
     pub tree_full: u64,
-    /// Calls of execve that entered, and left, a function whose return is probed: their
-    /// difference at rest is the number of returns that the kernel did not show.
+    /// Calls of execve where a return is probed, and those that were seen to succeed or to fail:
+    /// their difference at rest is the number of returns that the kernel did not show. In the fentry
+    /// family: successful execs, and those of them whose return was seen.
     pub entered: u64,
     pub returned: u64,
     pub reserved: u64,

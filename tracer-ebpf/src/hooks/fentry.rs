@@ -1,5 +1,9 @@
 //! Tracing programs: BTF raw tracepoints, and fexit on the functions behind the system calls.
 //!
+//! The kernel skips a program on a CPU where another task was preempted in its middle, and counts
+//! that for each program. Successful execs and their returns are counted here, so that user space
+//! can tell which of the skipped returns were those of failed ones.
+//!
 //! They cost nothing to anyone who does not exec. Each fexit program is a program of its own,
 //! since it is bound to its function when it is loaded.
 
@@ -11,6 +15,7 @@ use aya_ebpf::{
 use tracer_common::Hook;
 
 use crate::{
+    emit,
     exec::{self, Call},
     hooks::{syscall, tracepoint},
     kernel::{Space, read},
@@ -23,6 +28,10 @@ use crate::{
 #[btf_tracepoint(function = "sched_process_exec")]
 fn btf_exec(ctx: BtfTracePointContext) -> i32 {
     log!(&ctx, "sched_process_exec: caller {}", ctx.arg::<u64>(1));
+    if let Some(stats) = emit::stats() {
+        // SAFETY: `stats` is a map's value.
+        unsafe { emit::count(&raw mut (*stats).entered) };
+    }
     exec::succeeded(Hook::Fentry, ctx.arg::<u64>(1) as u32, ctx.arg(2));
     0
 }
@@ -49,11 +58,23 @@ fn argument(ctx: &FExitContext, number: u32) -> Option<u64> {
     read(ctx.as_ptr() as u64, number * 8)
 }
 
+/// A return was seen of a call that succeeded.
+#[inline(always)]
+fn count_success(ret: i64) {
+    if !syscall::is_error(ret)
+        && let Some(stats) = emit::stats()
+    {
+        // SAFETY: `stats` is a map's value.
+        unsafe { emit::count(&raw mut (*stats).returned) };
+    }
+}
+
 /// `long __x64_sys_execve(const struct pt_regs *regs)` and its like.
 #[inline(always)]
 fn returned(slot: Slot, ctx: &FExitContext) -> i32 {
     let ret: i64 = ctx.arg(1);
     log!(ctx, "exec returned {}", ret);
+    count_success(ret);
     if syscall::is_error(ret)
         && let Some(regs) = argument(ctx, 0)
     {
@@ -87,6 +108,7 @@ fn fexit_compat_execveat(ctx: FExitContext) -> i32 {
 #[fexit(function = "kernel_execve")]
 fn fexit_kernel_execve(ctx: FExitContext) -> i32 {
     let ret = i64::from(ctx.arg::<i32>(3));
+    count_success(ret);
     if syscall::is_error(ret)
         && let (Some(filename), Some(argv), Some(envp)) =
             (argument(&ctx, 0), argument(&ctx, 1), argument(&ctx, 2))

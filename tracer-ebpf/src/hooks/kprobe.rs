@@ -2,8 +2,9 @@
 //!
 //! A successful exec is seen in `finalize_exec`, which a binary format calls when nothing can fail
 //! any more; failed ones at the return of the functions behind the system calls. The kernel keeps
-//! a limited number of pending returns and drops the others without a word, so entries and returns
-//! are counted: the difference is told as a loss.
+//! a limited number of pending returns and drops the others without a word, so calls are counted,
+//! and those that were seen to succeed or to fail: the difference is told as a loss. Calls that the
+//! filters reject do not count; the filter by comm alone is not asked, since an exec changes it.
 
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, bpf_get_current_task},
@@ -14,6 +15,7 @@ use tracer_common::Hook;
 
 use crate::{
     emit, exec,
+    filter::{self, Outcome},
     hooks::{fentry, syscall},
     kernel::read,
     maps::{CALLERS, KERNEL_CALLS, offset},
@@ -45,22 +47,38 @@ fn kprobe_exec(ctx: ProbeContext) -> u32 {
         caller = unsafe { *tid };
         let _ = CALLERS.remove(tgid);
     }
+    count_result();
     exec::succeeded(Hook::Kprobe, caller, bprm);
     0
 }
 
 #[kprobe]
 fn kprobe_enter(_ctx: ProbeContext) -> u32 {
-    if let Some(stats) = emit::stats() {
-        // SAFETY: `stats` is a map's value.
-        unsafe { emit::count(&raw mut (*stats).entered) };
-    }
+    count_call();
     0
 }
 
 #[inline(always)]
-fn count_return() {
-    if let Some(stats) = emit::stats() {
+fn is_wanted() -> bool {
+    filter::passes((bpf_get_current_pid_tgid() >> 32) as u32, Outcome::Failed)
+}
+
+#[inline(always)]
+fn count_call() {
+    if is_wanted()
+        && let Some(stats) = emit::stats()
+    {
+        // SAFETY: `stats` is a map's value.
+        unsafe { emit::count(&raw mut (*stats).entered) };
+    }
+}
+
+/// A call was seen to succeed or to fail.
+#[inline(always)]
+fn count_result() {
+    if is_wanted()
+        && let Some(stats) = emit::stats()
+    {
         // SAFETY: `stats` is a map's value.
         unsafe { emit::count(&raw mut (*stats).returned) };
     }
@@ -69,10 +87,10 @@ fn count_return() {
 /// On `__x64_sys_execve` and its like.
 #[kretprobe]
 fn kprobe_return(ctx: RetProbeContext) -> u32 {
-    count_return();
     let ret: i64 = ctx.ret();
     log!(&ctx, "exec returned {}", ret);
     if syscall::is_error(ret) {
+        count_result();
         syscall::failed(Slot::Execve, Hook::Kprobe, syscall::current_regs(), ret);
     }
     0
@@ -87,16 +105,12 @@ fn kprobe_kernel_enter(ctx: ProbeContext) -> u32 {
     // SAFETY: the helper has no precondition.
     let task = unsafe { bpf_get_current_task() };
     let _ = KERNEL_CALLS.insert(task, [filename, argv, envp], 0);
-    if let Some(stats) = emit::stats() {
-        // SAFETY: `stats` is a map's value.
-        unsafe { emit::count(&raw mut (*stats).entered) };
-    }
+    count_call();
     0
 }
 
 #[kretprobe]
 fn kprobe_kernel_return(ctx: RetProbeContext) -> u32 {
-    count_return();
     // SAFETY: the helper has no precondition.
     let task = unsafe { bpf_get_current_task() };
     let Some(call) = KERNEL_CALLS.get_ptr(task) else { return 0 };
@@ -105,6 +119,7 @@ fn kprobe_kernel_return(ctx: RetProbeContext) -> u32 {
     let _ = KERNEL_CALLS.remove(task);
     let ret = i64::from(ctx.ret::<i32>());
     if syscall::is_error(ret) {
+        count_result();
         let call = fentry::kernel_call(filename, argv, envp);
         exec::failed(Slot::Execve, Hook::Kprobe, ret as i32, call);
     }

@@ -232,7 +232,10 @@ impl Prepared {
         if let Some(command) = &mut run.command
             && let Err(error) = command.release()
         {
-            return Ok(Outcome::Failed(error.to_string()));
+            eprintln!("tracer: {error}");
+            let status = error.status();
+            run.end(EndReason::CommandEnded, config, &mut signals).await?;
+            return Ok(Outcome::Status(status));
         }
         let reason = run.until_something_ends_it(config, &mut signals).await?;
         run.end(reason, config, &mut signals).await
@@ -355,10 +358,9 @@ impl Run {
                 }
                 Next::TimeIsUp => return Ok(EndReason::Duration),
                 Next::LookAround => {
-                    if let Some(reason) = self.look_around() {
+                    if let Some(reason) = self.look_around(config) {
                         return Ok(reason);
                     }
-                    more = true;
                 }
                 Next::Written(Ok(())) => {}
                 Next::Written(Err(Failure::Closed)) => return Ok(EndReason::ClosedOutput),
@@ -375,15 +377,34 @@ impl Run {
     }
 
     /// What is to be done now and then.
-    fn look_around(&mut self) -> Option<EndReason> {
+    fn look_around(&mut self, config: &ExecConfig) -> Option<EndReason> {
         self.show.sink.set_clock(wall_clock());
         self.show.sink.refresh_users();
         let counters = self.attached.counters();
-        self.show.poll(&counters, boot_ns());
+        // Losses are told behind the events that came before them: when these still wait in the
+        // ring because the output takes nothing, the losses wait too.
+        if self.empty_ring(config) {
+            self.show.poll(&counters, boot_ns());
+            self.show.skipped(self.attached.skipped(), boot_ns());
+        }
         if self.output.reader_is_gone() {
             return Some(EndReason::ClosedOutput);
         }
         self.everything_ended().then_some(EndReason::CommandEnded)
+    }
+
+    /// Takes what is in the ring; `false` if there is no room for all of it.
+    fn empty_ring(&mut self, config: &ExecConfig) -> bool {
+        while self.show.batch.bytes.len() < BATCH_BYTES {
+            let most = most(config, self.show.events());
+            if most == 0 {
+                return false;
+            }
+            if take(&mut self.attached, &mut self.show, most) < most {
+                return true;
+            }
+        }
+        false
     }
 
     /// Have the command and all its descendants ended?
@@ -419,15 +440,15 @@ impl Run {
     ) -> io::Result<Outcome> {
         self.attached.detach();
         let wanted = !matches!(reason, EndReason::ClosedOutput | EndReason::OutputFailed);
-        let mut stuck = false;
+        let mut stuck = None;
         loop {
             let most = if wanted { most(config, self.show.events()) } else { RECORDS };
             let taken = take(&mut self.attached, &mut self.show, most);
             if self.show.batch.bytes.len() >= BATCH_BYTES || taken == 0 {
-                if !wanted || stuck {
+                if !wanted || stuck.is_some() {
                     self.show.batch = Batch::default();
                 } else {
-                    stuck = !self.send(signals).await;
+                    stuck = self.send(signals).await.err();
                 }
             }
             if taken == 0 {
@@ -437,17 +458,30 @@ impl Run {
         let now = boot_ns();
         let counters = self.attached.counters();
         if config.count.is_none() {
-            self.show.settle(&counters, now);
+            self.show.settle(&counters, self.attached.pending_returns(), now);
+            self.show.skipped(self.attached.skipped(), now);
         }
         let mut end = self.show.end(reason, now);
         self.show.sink.end(&end, &mut self.show.batch.bytes);
-        if wanted && !stuck {
-            stuck = !self.send(signals).await;
+        if wanted && stuck.is_none() {
+            stuck = self.send(signals).await.err();
         }
-        let finished = !stuck && self.output.finish(PATIENCE).await;
+        if stuck.is_none() {
+            stuck = tokio::select! {
+                finished = self.output.finish(PATIENCE) => (!finished).then_some(Stuck::TookNothing),
+                () = signals.ending() => Some(Stuck::SecondSignal),
+            };
+        }
         end.undelivered = end.events.saturating_sub(self.output.delivered());
         end.events -= end.undelivered;
         eprint!("tracer: {}", sink::summary(&end));
+        let unseen = self.attached.unseen_returns();
+        if unseen > 0 {
+            eprintln!(
+                "tracer: the kernel did not show the returns of {unseen} system calls: failed execs may be among \
+                 them; --hook kprobe sees them all"
+            );
+        }
         if counters.tree_full() > 0 {
             eprintln!(
                 "tracer: {} processes were not followed: the table of the tree was full",
@@ -459,25 +493,24 @@ impl Run {
                 Outcome::Failed(format!("the output cannot be written: {error}"))
             }
             (EndReason::ClosedOutput, _) | (_, Some(Failure::Closed)) => Outcome::Done,
-            _ if !finished => {
-                Outcome::Failed(format!("the output took nothing for {} s: given up", PATIENCE.as_secs()))
-            }
-            _ => self.status(config),
+            _ => match stuck {
+                Some(stuck) => Outcome::Failed(stuck.describe()),
+                None => self.status(config),
+            },
         })
     }
 
-    /// Hands the batch to the output; `false` if it takes nothing, or a second signal says that
-    /// nobody wants to wait for it.
-    async fn send(&mut self, signals: &mut Signals) -> bool {
+    /// Hands the batch to the output, if it takes it in time.
+    async fn send(&mut self, signals: &mut Signals) -> Result<(), Stuck> {
         tokio::select! {
             ready = timeout(PATIENCE, self.output.ready()) => match ready {
                 Ok(Ok(permit)) => {
                     permit.send(std::mem::take(&mut self.show.batch));
-                    true
+                    Ok(())
                 }
-                _ => false,
+                _ => Err(Stuck::TookNothing),
             },
-            () = signals.ending() => false,
+            () = signals.ending() => Err(Stuck::SecondSignal),
         }
     }
 
@@ -485,6 +518,25 @@ impl Run {
         match (config.status, self.command.as_mut().and_then(Command::poll)) {
             (StatusPolicy::Command, Some(ended)) => Outcome::Status(ended.status()),
             _ => Outcome::Done,
+        }
+    }
+}
+
+/// Why the end does not wait for the output any longer.
+#[derive(Clone, Copy)]
+enum Stuck {
+    TookNothing,
+    /// Somebody is told twice to end.
+    SecondSignal,
+}
+
+impl Stuck {
+    fn describe(self) -> String {
+        match self {
+            Self::TookNothing => {
+                format!("the output took nothing for {} s: given up", PATIENCE.as_secs())
+            }
+            Self::SecondSignal => "the output takes nothing: given up at the second signal".to_owned(),
         }
     }
 }
@@ -499,12 +551,8 @@ fn take(attached: &mut Attached, show: &mut Show, most: usize) -> usize {
     if most == 0 {
         return 0;
     }
-    let counters = attached.counters();
     let now = boot_ns();
-    attached.drain(most, |record| {
-        let dropped = |cpu: u32| counters.cpus.get(cpu as usize).map_or(0, |stats| stats.dropped);
-        show.record(record, dropped, now);
-    })
+    attached.drain(most, |record, dropped| show.record(record, dropped, now))
 }
 
 /// A time that does not come.

@@ -22,6 +22,8 @@ pub(super) struct Show {
     failed: u64,
     /// Lost otherwise than for want of room in the ring.
     lost_otherwise: u64,
+    /// Of these the ones that the kernel skipped.
+    skipped: u64,
     by_hook: BTreeMap<&'static str, (Hook, u64)>,
     start_ns: u64,
 }
@@ -36,6 +38,7 @@ impl Show {
             events: 0,
             failed: 0,
             lost_otherwise: 0,
+            skipped: 0,
             by_hook: BTreeMap::new(),
             start_ns,
         }
@@ -76,6 +79,15 @@ impl Show {
         self.lost_otherwise += count;
     }
 
+    /// Tells events that the kernel skipped, `total` so far.
+    pub(super) fn skipped(&mut self, total: u64, now_ns: u64) {
+        let new = total.saturating_sub(self.skipped);
+        if new > 0 {
+            self.skipped = total;
+            self.lost(new, now_ns, LostReason::Skipped);
+        }
+    }
+
     /// Looks at the counters: losses are told although no event follows them.
     pub(super) fn poll(&mut self, counters: &Counters, now_ns: u64) {
         for (cpu, stats) in counters.cpus.iter().enumerate() {
@@ -85,12 +97,12 @@ impl Show {
     }
 
     /// The last look, when nothing is attached and the ring is empty.
-    pub(super) fn settle(&mut self, counters: &Counters, now_ns: u64) {
+    /// `missed` returns were not shown by the kernel.
+    pub(super) fn settle(&mut self, counters: &Counters, missed: u64, now_ns: u64) {
         for (cpu, stats) in counters.cpus.iter().enumerate() {
             let (sink, out) = (&mut self.sink, &mut self.batch.bytes);
             self.losses.settle(cpu as u32, stats, now_ns, |lost| sink.lost(&lost, out));
         }
-        let missed = counters.pending_returns();
         if missed > 0 {
             self.lost(missed, now_ns, LostReason::MissedReturn);
         }

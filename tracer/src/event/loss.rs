@@ -45,6 +45,8 @@ pub enum LostReason {
     RingFull,
     /// The kernel did not show the return of a call.
     MissedReturn,
+    /// The kernel skipped the program that would have shown it: another task was in its middle.
+    Skipped,
     /// A record could not be decoded.
     Undecodable,
 }
@@ -55,6 +57,7 @@ impl LostReason {
         match self {
             Self::RingFull => "ring_full",
             Self::MissedReturn => "missed_return",
+            Self::Skipped => "skipped",
             Self::Undecodable => "undecodable",
         }
     }
@@ -64,6 +67,7 @@ impl LostReason {
         match self {
             Self::RingFull => "ring buffer full",
             Self::MissedReturn => "the kernel did not show the call's return",
+            Self::Skipped => "the kernel skipped the program that would have shown them",
             Self::Undecodable => "record not decodable",
         }
     }

@@ -63,19 +63,55 @@ const FENTRY: &[Part] = &[
     part("fexit_compat_execve", Target::Fexit("__ia32_compat_sys_execve"), Need::IfThere),
     part("fexit_compat_execveat", Target::Fexit("__ia32_compat_sys_execveat"), Need::IfThere),
     part("fexit_kernel_execve", Target::Fexit("kernel_execve"), Need::IfThere),
-    part("btf_exec", Target::BtfTracepoint("sched_process_exec"), Need::Success),
+    // Always: it tells which of the returns that were skipped were not those of failed calls.
+    part("btf_exec", Target::BtfTracepoint("sched_process_exec"), Need::Always),
 ];
 
 const KPROBE: &[Part] = &[
     part("kprobe_release", Target::Kprobe(&["release_task"]), Need::Tree),
     part("kprobe_fork", Target::Kprobe(&["wake_up_new_task"]), Need::Tree),
     part("kprobe_return", Target::Kprobe(SYSCALLS), Need::Always),
-    part("kprobe_enter", Target::Kprobe(SYSCALLS), Need::Always),
     part("kprobe_kernel_return", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
-    part("kprobe_kernel_enter", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
     part("kprobe_begin", Target::Kprobe(&["begin_new_exec"]), Need::Success),
-    part("kprobe_exec", Target::Kprobe(&["finalize_exec"]), Need::Success),
+    // Always: it tells which calls succeeded, so that their returns are not missed.
+    part("kprobe_exec", Target::Kprobe(&["finalize_exec"]), Need::Always),
+    // Last: a call counts once its end cannot be missed for want of a probe.
+    part("kprobe_enter", Target::Kprobe(SYSCALLS), Need::Always),
+    part("kprobe_kernel_enter", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
 ];
+
+impl Part {
+    /// Does it count calls whose ends are waited for? It is attached after the others and detached
+    /// before them, so that no call is counted whose end nobody sees.
+    pub fn counts_calls(&self) -> bool {
+        matches!(self.program, "kprobe_enter" | "kprobe_kernel_enter")
+    }
+}
+
+/// What it means for events when the kernel skips a run of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// A successful exec is not seen.
+    Success,
+    /// The return of a call is not seen: of a failed one that is an event.
+    Return,
+    /// Some system call's return is not seen: it may have been a failed exec's.
+    AnyCall,
+    /// No event by itself.
+    Nothing,
+}
+
+impl Part {
+    /// What a skipped run of it means.
+    pub fn skipped(&self) -> Skipped {
+        match (self.program, self.target) {
+            ("btf_exec" | "tp_exec", _) => Skipped::Success,
+            ("tp_sys_exit", _) => Skipped::AnyCall,
+            (_, Target::Fexit(_)) => Skipped::Return,
+            _ => Skipped::Nothing,
+        }
+    }
+}
 
 /// A family's programs, in the order in which they are attached: what makes a process part of the
 /// tree comes first.

@@ -11,7 +11,7 @@ use std::fmt;
 
 use tracer_common::{Hook, Knobs, Offsets, field, filter};
 
-pub use family::{Need, Part, Target, scratch_blocks};
+pub use family::{Need, Part, Skipped, Target, scratch_blocks};
 pub use offsets::is_member;
 
 use crate::{

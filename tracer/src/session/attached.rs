@@ -13,12 +13,16 @@ use aya::{
 };
 use tracer_common::Hook;
 
+use crate::plan::{Part, Skipped};
+
 use super::{
     LoadError,
+    misses::Misses,
     stats::{Counters, Stats},
 };
 
-/// How long a program that was already running when its link went away may take to finish.
+/// How long calls under way, and programs that were already running when their link went away, may
+/// take to finish.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// `BPF_NOEXIST`: only a key that is not there yet.
@@ -27,26 +31,30 @@ const NOEXIST: u64 = 1;
 /// An attachment, which ends when it is dropped.
 pub(super) struct Link {
     _link: Box<dyn Any>,
+    counts_calls: bool,
 }
 
 impl Link {
-    pub(super) fn new(link: impl Any) -> Self {
-        Self { _link: Box::new(link) }
+    pub(super) fn new(part: &Part, link: impl Any) -> Self {
+        Self { _link: Box::new(link), counts_calls: part.counts_calls() }
     }
 }
 
 /// Programs that run, and the ring that they fill.
 pub struct Attached {
-    links: Vec<Link>,
-    ring: RingBuf<MapData>,
-    stats: Stats,
-    hook: Hook,
+    pub(super) links: Vec<Link>,
+    pub(super) ring: RingBuf<MapData>,
+    pub(super) stats: Stats,
+    pub(super) misses: Vec<(Skipped, Misses)>,
+    /// Ends of calls that were seen before calls were counted.
+    pub(super) early: u64,
+    pub(super) hook: Hook,
     #[cfg(feature = "log")]
-    kernel_log: Option<super::kernel_log::KernelLog>,
+    pub(super) kernel_log: Option<super::kernel_log::KernelLog>,
     /// Holds the programs and maps.
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     /// Processes that user space made part of the tree.
-    roots: u32,
+    pub(super) roots: u32,
 }
 
 impl fmt::Debug for Attached {
@@ -56,27 +64,6 @@ impl fmt::Debug for Attached {
 }
 
 impl Attached {
-    pub(super) fn new(
-        #[cfg_attr(not(feature = "log"), expect(unused_mut, reason = "the log takes its map"))]
-        mut ebpf: Ebpf,
-        hook: Hook,
-        ring: RingBuf<MapData>,
-        stats: Stats,
-        links: Vec<Link>,
-        roots: u32,
-    ) -> Self {
-        Self {
-            links,
-            ring,
-            stats,
-            hook,
-            #[cfg(feature = "log")]
-            kernel_log: super::kernel_log::KernelLog::new(&mut ebpf),
-            ebpf,
-            roots,
-        }
-    }
-
     /// The family that is attached.
     pub fn hook(&self) -> Hook {
         self.hook
@@ -87,16 +74,54 @@ impl Attached {
         self.stats.read()
     }
 
+    /// Executions, of all processes, that no program saw because the kernel skipped its run.
+    ///
+    /// A skipped return is none of a failed call's when the call was seen to succeed. In the fentry
+    /// family `entered` counts the successful execs that were seen, `returned` their returns.
+    pub fn skipped(&self) -> u64 {
+        let returns = self.missed(Skipped::Return);
+        let (seen, returned) = self.stats.read().calls();
+        let failed = match self.hook {
+            Hook::Fentry => (returns + self.missed(Skipped::Success) + returned).saturating_sub(seen),
+            _ => returns + self.missed(Skipped::Success),
+        };
+        failed.min(returns + self.missed(Skipped::Success))
+    }
+
+    /// Returns of system calls of any kind that no program saw: failed execs may be among them.
+    pub fn unseen_returns(&self) -> u64 {
+        self.missed(Skipped::AnyCall)
+    }
+
+    fn missed(&self, kind: Skipped) -> u64 {
+        self.misses.iter().filter(|(of, _)| *of == kind).map(|(_, misses)| misses.read()).sum()
+    }
+
+    /// Calls whose return the kernel did not show, or is still to show.
+    pub fn pending_returns(&self) -> u64 {
+        match self.hook {
+            Hook::Kprobe => {
+                let (called, ended) = self.stats.read().calls();
+                (called + self.early).saturating_sub(ended)
+            }
+            Hook::Fentry | Hook::Tracepoint => 0,
+        }
+    }
+
     /// Hands every record that is in the ring to `record`, `most` at the most; how many there were.
-    pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8])) -> usize {
+    /// With each comes a look at a CPU's count of drops, as it is at that very moment: what was
+    /// dropped before the record was made is in it.
+    pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32) -> u64)) -> usize {
         #[cfg(feature = "log")]
         if let Some(log) = &mut self.kernel_log {
             log.flush();
         }
+        let stats = &self.stats;
+        let dropped = |cpu| stats.dropped(cpu);
         let mut count = 0;
         while count < most {
             let Some(item) = self.ring.next() else { break };
-            record(&item);
+            record(&item, &dropped);
             count += 1;
         }
         count
@@ -128,7 +153,11 @@ impl Attached {
     /// Detaches everything. Programs that were already running finish; what they and the ring still
     /// hold can be drained afterwards.
     pub fn detach(&mut self) {
-        // In the order of attachment: entries are no longer counted before returns are not.
+        self.links.retain(|link| !link.counts_calls);
+        let start = Instant::now();
+        while self.pending_returns() > 0 && start.elapsed() < GRACE {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.links.clear();
         let start = Instant::now();
         let mut before = self.stats.read().produced();

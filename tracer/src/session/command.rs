@@ -48,8 +48,27 @@ pub enum CommandError {
     Nul,
     #[error("the command cannot be started: {0}")]
     Fork(io::Error),
-    #[error("{}: {error}", program.display())]
+    #[error("{}: {}{error}", program.display(), hint(error))]
     Exec { program: PathBuf, error: io::Error },
+}
+
+impl CommandError {
+    /// The exit status that says so, as shells have it.
+    pub fn status(&self) -> i32 {
+        match self {
+            Self::Exec { error, .. } if error.raw_os_error() == Some(libc::ENOENT) => 127,
+            Self::Exec { .. } => 126,
+            Self::Nul | Self::Fork(_) => 1,
+        }
+    }
+}
+
+/// The program is there, or nobody would have tried.
+fn hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => "the interpreter that it names is not there: ",
+        _ => "",
+    }
 }
 
 fn pipe() -> io::Result<(File, File)> {

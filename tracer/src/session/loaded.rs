@@ -11,9 +11,11 @@ use tracer_common::{Hook, Knobs, Offsets};
 
 use super::{
     attached::{Attached, Link},
+    memlock,
+    misses::Misses,
     stats::Stats,
 };
-use crate::plan::{Need, Part, Plan, Refusal, Target, scratch_blocks};
+use crate::plan::{Need, Part, Plan, Refusal, Skipped, Target, scratch_blocks};
 
 /// The kernel side, built by `cargo xtask build`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
@@ -33,6 +35,8 @@ pub enum LoadError {
     Map { map: &'static str, error: MapError },
     #[error("map STATS cannot be mapped into memory: {0}")]
     Stats(io::Error),
+    #[error("/proc does not show what the kernel skips: {0}")]
+    Misses(io::Error),
     #[error("the kernel-side object has no {0}: tracer was built from parts that do not fit together")]
     Missing(&'static str),
     #[error("this kernel's BTF cannot be read: {0}")]
@@ -61,13 +65,36 @@ fn explain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn with_advice(mut text: String) -> String {
-    if text.contains("(os error 1)") {
+    if text.contains("(os error 13)")
+        && let Some(level) = paranoid()
+    {
+        text.push_str(&format!(
+            ": kernel.perf_event_paranoid is {level}, which leaves kprobes to CAP_SYS_ADMIN alone: lower it \
+             (sysctl kernel.perf_event_paranoid=2), or take another hook"
+        ));
+    }
+    if !text.contains("(os error 1)") {
+        return text;
+    }
+    if memlock::is_the_obstacle() {
+        text.push_str(
+            ": before 5.11 the kernel counts maps as locked memory, and more of it is needed than the \
+                       limit allows: add CAP_SYS_RESOURCE, or raise the limit (ulimit -l unlimited)",
+        );
+    } else {
         text.push_str(
             ", although the capabilities are there: this kernel's configuration, a security module, \
                        seccomp or a container forbids it",
         );
     }
     text
+}
+
+/// The setting, where it is one that only some distributions' kernels know: they refuse perf events
+/// to everyone without CAP_SYS_ADMIN then.
+fn paranoid() -> Option<i32> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok()?;
+    text.trim().parse().ok().filter(|level| *level >= 3)
 }
 
 #[derive(Clone, Copy)]
@@ -140,10 +167,44 @@ impl Loaded {
         };
         let stats = Stats::map(stats.fd().as_fd(), self.cpus).map_err(LoadError::Stats)?;
         let mut links = Vec::new();
+        // Ends of calls that began before calls were counted.
+        let mut early = None;
         for part in &self.parts {
+            if part.counts_calls() {
+                early.get_or_insert_with(|| stats.read().calls().1);
+            }
             attach_program(&mut self.ebpf, part, &mut links)?;
         }
-        Ok(Attached::new(self.ebpf, self.hook, ring, stats, links, self.roots))
+        let early = early.unwrap_or(0);
+        let misses = self.misses()?;
+        #[cfg_attr(not(feature = "log"), expect(unused_mut, reason = "the log takes its map"))]
+        let Self { mut ebpf, hook, roots, .. } = self;
+        Ok(Attached {
+            links,
+            ring,
+            stats,
+            misses,
+            early,
+            hook,
+            #[cfg(feature = "log")]
+            kernel_log: super::kernel_log::KernelLog::new(&mut ebpf),
+            ebpf,
+            roots,
+        })
+    }
+}
+
+impl Loaded {
+    /// Where to look for the runs that were skipped, of each program.
+    fn misses(&mut self) -> Result<Vec<(Skipped, Misses)>, LoadError> {
+        let mut all = Vec::new();
+        for part in self.parts.iter().filter(|part| part.skipped() != Skipped::Nothing) {
+            let program = program(&mut self.ebpf, part)?;
+            let wrap = |error| LoadError::Program { program: part.program, what: "found", error };
+            let fd = program.fd().map_err(wrap)?;
+            all.push((part.skipped(), Misses::of(fd.as_fd()).map_err(LoadError::Misses)?));
+        }
+        Ok(all)
     }
 }
 
@@ -201,17 +262,17 @@ fn attach_program(ebpf: &mut Ebpf, part: &Part, links: &mut Vec<Link>) -> Result
         Target::RawTracepoint(name) => {
             let program: &mut RawTracePoint = program.try_into().map_err(wrap)?;
             let id = program.attach(name).map_err(wrap)?;
-            links.push(Link::new(program.take_link(id).map_err(wrap)?));
+            links.push(Link::new(part, program.take_link(id).map_err(wrap)?));
         }
         Target::BtfTracepoint(_) => {
             let program: &mut BtfTracePoint = program.try_into().map_err(wrap)?;
             let id = program.attach().map_err(wrap)?;
-            links.push(Link::new(program.take_link(id).map_err(wrap)?));
+            links.push(Link::new(part, program.take_link(id).map_err(wrap)?));
         }
         Target::Fexit(_) => {
             let program: &mut FExit = program.try_into().map_err(wrap)?;
             let id = program.attach().map_err(wrap)?;
-            links.push(Link::new(program.take_link(id).map_err(wrap)?));
+            links.push(Link::new(part, program.take_link(id).map_err(wrap)?));
         }
         Target::Kprobe(functions) => {
             let program: &mut KProbe = program.try_into().map_err(wrap)?;
@@ -220,7 +281,7 @@ fn attach_program(ebpf: &mut Ebpf, part: &Part, links: &mut Vec<Link>) -> Result
             for function in functions {
                 match program.attach(function, 0) {
                     Ok(id) => {
-                        links.push(Link::new(program.take_link(id).map_err(wrap)?));
+                        links.push(Link::new(part, program.take_link(id).map_err(wrap)?));
                         attached += 1;
                     }
                     Err(error) if is_not_found(&error) => {}

@@ -12,6 +12,7 @@ mod command;
 mod kernel_log;
 mod loaded;
 mod memlock;
+mod misses;
 mod privilege;
 mod stats;
 
@@ -36,7 +37,6 @@ pub struct Started {
 /// Loads and attaches the first family of the plan that works. `roots` are the processes whose
 /// trees are followed.
 pub fn start(plan: &Plan, roots: &[u32]) -> Result<Started, LoadError> {
-    memlock::raise();
     let mut refused = plan.refused.clone();
     for &hook in &plan.candidates {
         match start_family(plan, hook, roots) {
@@ -49,6 +49,7 @@ pub fn start(plan: &Plan, roots: &[u32]) -> Result<Started, LoadError> {
 
 /// Loads and attaches one family.
 pub fn start_family(plan: &Plan, hook: Hook, roots: &[u32]) -> Result<Attached, LoadError> {
+    memlock::raise();
     let mut loaded = Loaded::load(plan, hook)?;
     loaded.follow(roots)?;
     loaded.attach()

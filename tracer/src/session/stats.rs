@@ -34,6 +34,16 @@ impl Stats {
         Ok(Self { blocks, cpus, bytes })
     }
 
+    /// A CPU's count of drops, as it is now; 0 for a CPU that does not exist.
+    pub(super) fn dropped(&self, cpu: u32) -> u64 {
+        let cpu = cpu as usize;
+        if cpu >= self.cpus {
+            return 0;
+        }
+        // SAFETY: inside the mapping; the kernel writes there meanwhile, hence volatile.
+        unsafe { (&raw const (*self.blocks.add(cpu).as_ptr()).dropped).read_volatile() }
+    }
+
     /// The counters of every CPU, as they are now.
     pub(super) fn read(&self) -> Counters {
         let cpus = (0..self.cpus).map(|cpu| {
@@ -82,8 +92,8 @@ impl Counters {
         self.sum(|c| c.tree_full)
     }
 
-    /// Calls whose return is still to come, or was not shown by the kernel.
-    pub fn pending_returns(&self) -> u64 {
-        self.sum(|c| c.entered).saturating_sub(self.sum(|c| c.returned))
+    /// The counters of calls (tracer-common, `CpuStats::entered` and `returned`).
+    pub fn calls(&self) -> (u64, u64) {
+        (self.sum(|c| c.entered), self.sum(|c| c.returned))
     }
 }

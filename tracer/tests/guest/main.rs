@@ -8,6 +8,7 @@
 
 use std::process::ExitCode;
 
+mod behaviour;
 mod cases;
 mod elf;
 mod families;
@@ -31,6 +32,7 @@ fn tests() -> Vec<Test> {
     tests.extend(families::tests());
     tests.extend(hidden::tests());
     tests.extend(limits::tests());
+    tests.extend(behaviour::tests());
     tests
 }
 

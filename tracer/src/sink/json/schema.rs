@@ -259,7 +259,7 @@ pub(super) struct Lost {
     /// They happened between these boot times.
     pub(super) from_ns: u64,
     pub(super) to_ns: u64,
-    /// `ring_full`, `missed_return` or `undecodable`. More may come.
+    /// `ring_full`, `missed_return`, `skipped` or `undecodable`. More may come.
     pub(super) reason: String,
 }
 

@@ -1,0 +1,30 @@
+//! What tracer does while it runs and when it ends, as its users see it: loss, storms, ends,
+//! privilege, filters, mistakes.
+
+mod command;
+mod ends;
+mod filters;
+mod kernel;
+mod live;
+mod loss;
+mod mistakes;
+mod privilege;
+mod stall;
+mod storm;
+mod tiny;
+mod waiting;
+
+use crate::harness::Test;
+
+pub(crate) fn tests() -> Vec<Test> {
+    let areas = [
+        mistakes::tests(),
+        privilege::tests(),
+        filters::tests(),
+        command::tests(),
+        ends::tests(),
+        loss::tests(),
+        storm::tests(),
+    ];
+    areas.into_iter().flatten().collect()
+}

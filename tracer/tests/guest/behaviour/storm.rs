@@ -1,0 +1,85 @@
+//! As many execs as two CPUs can make: each one is seen, or told as lost; nothing stays behind.
+
+use std::{path::Path, thread, time::Duration};
+
+use super::{
+    kernel,
+    live::{self, HOOKS},
+    tiny,
+};
+use crate::harness::Test;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::one("storm::auto", 600, || storm("auto", 20_000)),
+        Test::one("storm::kprobe", 600, || storm("kprobe", 5_000)),
+        Test::one("storm::tracepoint", 600, || storm("tracepoint", 5_000)),
+        Test::one("storm::of_failures", 600, storm_of_failures),
+        Test::one("storm::killed_in_its_middle_nothing_stays", 600, killed_in_mid_storm),
+    ]
+}
+
+/// One more worker than CPUs, so that none of them ever waits.
+const WORKERS: usize = 3;
+
+fn storm(hook: &str, count: usize) {
+    let program = tiny::program("tiny");
+    let live = live::start(&["--hook", hook]);
+    tiny::storm(&program, hook, count, WORKERS, 0);
+    let ended = live.stop();
+    let execs = ended.execs();
+    assert_eq!(ended.lost(), 0, "{}", ended.said);
+    tiny::each_once(hook, count, &live::tags(&execs));
+    numbered_without_gaps(&execs);
+}
+
+/// With nothing lost, each CPU's numbers are 1, 2, 3, …
+fn numbered_without_gaps(execs: &[serde_json::Value]) {
+    let mut numbers = std::collections::BTreeMap::<u64, Vec<u64>>::new();
+    for exec in execs {
+        let number = |name: &str| exec[name].as_u64().expect("a number");
+        numbers.entry(number("cpu")).or_default().push(number("seq"));
+    }
+    for (cpu, mut seen) in numbers {
+        seen.sort_unstable();
+        let odd = seen.iter().zip(1..).find(|(seen, expected)| **seen != *expected);
+        assert_eq!(odd, None, "cpu {cpu}: seen, expected");
+    }
+}
+
+/// Execs that fail, of which half fail early and half when the arguments have been copied.
+fn storm_of_failures() {
+    let garbage = tiny::program("garbage");
+    std::fs::write(&garbage, b"\x01\x02\x03 no program").expect("a file under /tmp");
+    for hook in HOOKS {
+        let live = live::start(&["--hook", hook, "--failed"]);
+        tiny::storm(Path::new("/nonexistent/file"), "early", 1_000, WORKERS, libc::ENOENT);
+        tiny::storm(&garbage, "late", 1_000, WORKERS, libc::ENOEXEC);
+        let ended = live.stop();
+        let execs = ended.execs();
+        let tags = live::tags(&execs);
+        assert_eq!(ended.lost(), 0, "{hook}: {}", ended.said);
+        tiny::each_once("early", 1_000, &tags);
+        tiny::each_once("late", 1_000, &tags);
+    }
+}
+
+fn killed_in_mid_storm() {
+    let program = tiny::program("tiny");
+    let before = kernel::held();
+    for hook in HOOKS {
+        let live = live::start(&["--hook", hook]);
+        let during = kernel::held();
+        assert!(during.programs.len() > before.programs.len(), "{hook}: the look sees our programs");
+        assert!(during.maps.len() > before.maps.len(), "{hook}: the look sees our maps");
+        assert_eq!(during.kprobes.len() > before.kprobes.len(), hook == "kprobe", "{hook}");
+        let ended = thread::scope(|scope| {
+            scope.spawn(|| tiny::storm(&program, hook, 1_000, WORKERS, 0));
+            thread::sleep(Duration::from_millis(300));
+            live.signal(libc::SIGKILL);
+            live.wait()
+        });
+        assert_eq!(ended.killed_by(), Some(libc::SIGKILL));
+        kernel::same_as(&before);
+    }
+}
