@@ -10,8 +10,8 @@ use super::source::{self, Named};
 
 const CRATE: &str = "tracer/src/";
 
-/// Modules that may touch the world. `main` and `lib` put the others together.
-const WORLDLY: [&str; 7] = ["host", "session", "enrich", "sink", "cli", "main", "lib"];
+/// Modules that may touch the world. From `command` on they put the others together.
+const WORLDLY: [&str; 8] = ["host", "session", "enrich", "sink", "cli", "command", "main", "lib"];
 
 /// The one module that stands alone.
 const ALONE: &str = "verifier";
