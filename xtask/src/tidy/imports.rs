@@ -10,7 +10,7 @@ use super::source::{self, Named};
 
 const CRATE: &str = "tracer/src/";
 
-/// Modules that may touch the world. `command`, `main` and `lib` put the others together.
+/// Modules that may touch the world. From `command` on they put the others together.
 const WORLDLY: [&str; 8] = ["host", "session", "enrich", "sink", "cli", "command", "main", "lib"];
 
 /// The one module that stands alone.
