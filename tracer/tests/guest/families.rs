@@ -63,7 +63,7 @@ fn check_case(hook: &str, case: &Value, trace: &Trace) {
     let wants: Vec<&Value> =
         case["wants"].as_array().unwrap().iter().filter(|want| seen_by(want, hook)).collect();
     let events = events_of(case, trace);
-    let shown = |event: &&Value| json!([event["filename"], event["errno"]]).to_string();
+    let shown = |event: &&Value| json!([event["filename"], event["errno"], event["ppid"]]).to_string();
     let list: Vec<String> = events.iter().map(shown).collect();
     assert_eq!(events.len(), wants.len(), "events: {list:.400?}");
     for (want, event) in wants.iter().zip(&events) {
@@ -78,8 +78,8 @@ fn check_case(hook: &str, case: &Value, trace: &Trace) {
 pub(crate) fn events_of<'t>(case: &Value, trace: &'t Trace) -> Vec<&'t Value> {
     let wants = case["wants"].as_array().unwrap();
     let is_of = |exec: &Value, want: &Value| {
-        let field = if want["fields"]["pid"].is_object() { "filename" } else { "pid" };
-        exec[field] == want["fields"][field]
+        let same = |field: &str| exec[field] == want["fields"][field];
+        if want["fields"]["pid"].is_object() { same("filename") && same("argv") } else { same("pid") }
     };
     trace.execs.iter().filter(|exec| wants.iter().any(|want| is_of(exec, want))).collect()
 }

@@ -72,7 +72,9 @@ fn no_arguments() -> Vec<Vec<u8>> {
 }
 
 fn argc_0(stage: &Stage) -> Vec<Want> {
-    both_without(stage, [std::ptr::null()].as_ptr())
+    // On the heap: a constant's page need not be resident.
+    let argv = vec![std::ptr::null()];
+    both_without(stage, argv.as_ptr())
 }
 
 fn argv_null(stage: &Stage) -> Vec<Want> {
