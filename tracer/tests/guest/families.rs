@@ -125,7 +125,9 @@ fn unix_ns(time: &str) -> i128 {
 fn together(cases: &Cases) {
     let tracers = HOOKS.map(|hook| Tracer::start(&["--hook", hook]));
     let witness = format!("/tmp/strace-{}", std::process::id());
-    let played = play(&strace::command(&witness), cases::all().map(|case| case.name));
+    // All but the largest one: strace writes four characters for each byte.
+    let names = cases::all().map(|case| case.name).filter(|name| *name != "argv_12_100k");
+    let played = play(&strace::command(&witness), names);
     let traces = tracers.map(Tracer::stop);
     let calls = strace::parse(&fs::read(&witness).unwrap());
     for (hook, trace) in HOOKS.iter().zip(&traces) {

@@ -29,7 +29,12 @@ pub(crate) fn parse(output: &[u8]) -> BTreeMap<u64, Vec<Call>> {
     for line in String::from_utf8_lossy(output).lines() {
         let (tid, rest) = line.trim_start().split_once(' ').unwrap();
         let (tid, rest): (u64, _) = (tid.parse().unwrap(), rest.trim_start());
-        // A thread that execs comes back under its leader's number.
+        // A thread that execs comes back under its leader's number: in one of two ways.
+        if let Some((head, leader)) = rest.rsplit_once(" <pid changed to ") {
+            let leader = leader.trim_end_matches(" ...>").parse().unwrap();
+            begun.insert(leader, head.to_owned());
+            continue;
+        }
         if let Some(thread) = rest.strip_prefix("+++ superseded by execve in pid ") {
             let thread = thread.trim_end_matches(" +++").parse().unwrap();
             if let Some(head) = begun.remove(&thread) {
