@@ -380,12 +380,13 @@ impl Run {
     fn look_around(&mut self, config: &ExecConfig) -> Option<EndReason> {
         self.show.sink.set_clock(wall_clock());
         self.show.sink.refresh_users();
+        let now = boot_ns();
         let counters = self.attached.counters();
         // Losses are told behind the events that came before them: when these still wait in the
         // ring because the output takes nothing, the losses wait too.
         if self.empty_ring(config) {
-            self.show.poll(&counters, boot_ns());
-            self.show.skipped(self.attached.skipped(), boot_ns());
+            self.show.poll(&counters, now);
+            self.show.skipped(self.attached.skipped(), now);
         }
         if self.output.reader_is_gone() {
             return Some(EndReason::ClosedOutput);

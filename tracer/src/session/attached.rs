@@ -112,12 +112,12 @@ impl Attached {
     /// With each comes a look at a CPU's count of drops, as it is at that very moment: what was
     /// dropped before the record was made is in it.
     pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32) -> u64)) -> usize {
+        let stats = &self.stats;
+        let dropped = |cpu| stats.dropped(cpu);
         #[cfg(feature = "log")]
         if let Some(log) = &mut self.kernel_log {
             log.flush();
         }
-        let stats = &self.stats;
-        let dropped = |cpu| stats.dropped(cpu);
         let mut count = 0;
         while count < most {
             let Some(item) = self.ring.next() else { break };

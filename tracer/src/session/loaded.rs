@@ -177,8 +177,9 @@ impl Loaded {
         }
         let early = early.unwrap_or(0);
         let misses = self.misses()?;
+        let Self { hook, roots, .. } = self;
         #[cfg_attr(not(feature = "log"), expect(unused_mut, reason = "the log takes its map"))]
-        let Self { mut ebpf, hook, roots, .. } = self;
+        let mut ebpf = self.ebpf;
         Ok(Attached {
             links,
             ring,

@@ -28,9 +28,29 @@ fn storm(hook: &str, count: usize) {
     tiny::storm(&program, hook, count, WORKERS, 0);
     let ended = live.stop();
     let execs = ended.execs();
-    assert_eq!(ended.lost(), 0, "{}", ended.said);
-    tiny::each_once(hook, count, &live::tags(&execs));
+    let missing = tiny::missing(hook, count, &live::tags(&execs));
+    assert_eq!(missing as u64, ended.lost(), "seen + lost = made: {}", ended.said);
+    if skips_programs(hook) {
+        only_skipped(&ended);
+    } else {
+        assert_eq!(ended.lost(), 0, "{}", ended.said);
+    }
     numbered_without_gaps(&execs);
+}
+
+/// Where a kernel can be preempted in the middle of a program, it skips that program's runs on the
+/// same CPU (kernel/bpf/trampoline.c, `__bpf_prog_enter_recur`; kernel/trace/bpf_trace.c, since
+/// tracepoints no longer disable preemption), and counts them. Of the four, 7.2 can be preempted
+/// without being asked to (CONFIG_PREEMPT_LAZY). Kprobes run with preemption disabled.
+fn skips_programs(hook: &str) -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    hook != "kprobe" && release.starts_with("7.")
+}
+
+fn only_skipped(ended: &live::Ended) {
+    for record in ended.records().iter().filter(|record| record["type"] == "lost") {
+        assert_eq!(record["reason"], "skipped", "{record}");
+    }
 }
 
 /// With nothing lost, each CPU's numbers are 1, 2, 3, …
@@ -58,9 +78,17 @@ fn storm_of_failures() {
         let ended = live.stop();
         let execs = ended.execs();
         let tags = live::tags(&execs);
-        assert_eq!(ended.lost(), 0, "{hook}: {}", ended.said);
-        tiny::each_once("early", 1_000, &tags);
-        tiny::each_once("late", 1_000, &tags);
+        let missing = tiny::missing("early", 1_000, &tags) + tiny::missing("late", 1_000, &tags);
+        if !skips_programs(hook) {
+            assert_eq!((missing, ended.lost()), (0, 0), "{hook}: {}", ended.said);
+        } else if hook == "fentry" {
+            assert_eq!(missing as u64, ended.lost(), "seen + lost = made: {}", ended.said);
+            only_skipped(&ended);
+        } else {
+            // Which system calls the skipped returns belong to, nobody knows; that is said.
+            let told = ended.said.contains("the kernel did not show the returns of");
+            assert!(missing == 0 || told, "{missing} are missing: {}", ended.said);
+        }
     }
 }
 
