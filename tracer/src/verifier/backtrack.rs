@@ -410,7 +410,7 @@ fn undo_atomic(insn: Insn, slot: Option<(usize, u32)>, asked: &mut Asked) -> Res
 }
 
 /// The instruction before `at` on the path, while it is in this state's part of it (`get_prev_insn_idx()`).
-fn previous(st: &State, at: u32, history: &mut usize) -> Option<u32> {
+pub(super) fn previous(st: &State, at: u32, history: &mut usize) -> Option<u32> {
     if at == st.first {
         if *history == 0 {
             return None;

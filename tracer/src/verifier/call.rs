@@ -143,7 +143,7 @@ impl Env<'_> {
     }
 
     /// How many helpers this kernel has.
-    fn known_helpers(&self) -> u32 {
+    pub(super) fn known_helpers(&self) -> u32 {
         self.profile
             .btf
             .as_ref()

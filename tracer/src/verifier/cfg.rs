@@ -39,6 +39,7 @@ pub(super) fn check_jumps(env: &mut Env) -> Checked {
                 env.blame = Some(i as u32);
                 reject!(JumpOutOfRange, "jump out of range from insn {i} to {to}");
             }
+            env.aux[to as usize].jump_target = true;
         }
         if i as i64 == end - 1 {
             let ends = insn.code == EXIT || insn.code == super::insn::JA || (insn.is_goto() && env.has(Feature::LongJumps));

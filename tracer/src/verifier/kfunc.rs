@@ -147,6 +147,15 @@ impl Env<'_> {
         Ok(Kfunc { name, flags: row.flags, params, ret: sig.proto.ret })
     }
 
+    /// How many arguments, whether a result, and whether instructions replace the call (see [`super::fastcall`]).
+    pub(super) fn kfunc_clobbers(&self, insn: Insn) -> Option<(usize, bool, bool)> {
+        let btf = self.profile.btf.as_ref()?;
+        let sig = btf.func_by_id(TypeId(insn.imm as u32)).filter(|_| insn.off == 0)?;
+        let result = btf.resolve(sig.proto.ret) != Some(TypeId::VOID);
+        let inlined = matches!(sig.name, "bpf_cast_to_kern_ctx" | "bpf_rdonly_cast");
+        Some((sig.proto.params().count(), result, inlined))
+    }
+
     pub(super) fn is_iter_next(&self, insn: Insn) -> bool {
         self.kfunc(insn).is_ok_and(|k| k.has(kf::KF_ITER_NEXT))
     }

@@ -38,6 +38,7 @@ impl Env<'_> {
                 called: false,
                 verified: false,
                 args: None,
+                fastcalls: super::fastcall::Fastcalls::default(),
             })
             .collect();
         Ok(())

@@ -89,6 +89,7 @@ impl Env<'_> {
         let value = from.map(|r| *self.cur.reg(r));
         let constant = from.is_none() && self.stores_constant();
         self.destroy_dynptr(frame, slot)?;
+        self.note_stack_touch(frame, off);
         let aligned = off % 8 == 0;
         let spill = match &value {
             Some(v) if v.is_scalar() && aligned => {
@@ -204,6 +205,7 @@ impl Env<'_> {
         for o in at.min..at.max + size as i64 {
             self.destroy_dynptr(frame, Slot::of(o))?;
         }
+        self.note_stack_touch(frame, at.min);
         let keeps_spilled_zero = self.has(Feature::SpillAnyScalar);
         for o in at.min..at.max + size as i64 {
             let slot = Slot::of(o);
@@ -243,6 +245,7 @@ impl Env<'_> {
             );
         }
         self.stack_range_readable(r, base, at, size as i64, Purpose::Read)?;
+        self.note_stack_touch(base.frame as usize, at.min);
         if let Some(dst) = into {
             self.stack_read_plain(base.frame as usize, at.min, at.max + size as i64, dst);
         }
@@ -251,6 +254,8 @@ impl Env<'_> {
 
     fn stack_read_fixed(&mut self, frame: usize, off: i64, size: u32, into: Option<u8>) -> Checked {
         let slot = Slot::of(off);
+        // The kernel charges the function at hand, even for another frame's stack.
+        self.note_stack_touch(self.cur.current(), off);
         let s: StackSlot = self.cur.frames[frame].stack[slot.0];
         let mut recorded = true;
         if s.is_spill() {

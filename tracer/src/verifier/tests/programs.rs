@@ -200,6 +200,8 @@ fn a_loop_of_a_few_thousand_rounds_is_walked() {
     accepts(&[], &p(4000));
     for release in RELEASES {
         assert_eq!(run(release, &[], &p(4000)).stats.insns_processed, 2 + 3 * 4000 + 2);
+    }
+    for release in [Release::new(6, 12)] {
         let report = run(release, &[], &p(1_000_000));
         let Verdict::Reject(r) = report.verdict else { panic!("a million instructions are the limit") };
         assert_eq!(r.violation.kind, Kind::TooComplex, "{release:?}: {}", r.violation.message);
@@ -274,5 +276,59 @@ fn what_is_not_modelled_is_said_to_be_so() {
     for release in RELEASES {
         let report = verify(&p, &Profile::new(release, None, Config::default()));
         assert!(matches!(report.verdict, Verdict::Unmodelled(_)), "{report:?}");
+    }
+}
+
+#[test]
+fn a_refusal_tells_how_it_came_about() {
+    let m = [map_of(MapType::HASH, 4, 16)];
+    let p = cat(&[&lookup(), &[movr(6, 0), mov(7, 1), jmp(JEQ, 6, 0, 1), ldx(DW, 1, 6, 9), mov(0, 0), exit()]]);
+    for release in RELEASES {
+        let Verdict::Reject(r) = run(release, &m, &p).verdict else { panic!("beyond the value") };
+        let told: Vec<(u32, &str)> = r.path.iter().map(|s| (s.insn, s.what.as_str())).collect();
+        let (last, before) = told.split_last().expect("the refused instruction");
+        assert_eq!(last.0, 9);
+        assert!(last.1.starts_with("r1 = *(u64 *)(r6 +9); R6=map_value"), "{}", last.1);
+        let expect = [(5, "call bpf_map_lookup_elem#1"), (6, "r6 = r0"), (8, "if r6 == 0 goto pc+1: not taken")];
+        assert_eq!(before[before.len() - 3..], expect, "{told:?}");
+        // What else was computed is not told.
+        assert!(told.iter().all(|(i, _)| *i != 7), "{told:?}");
+    }
+}
+
+#[test]
+fn a_function_that_calls_itself_is_refused() {
+    // main calls f; f calls f.
+    let p = [call_sub(1), exit(), call_sub(-1), exit()];
+    rejects_before_walking_or_not(&p, Kind::CallTooDeep);
+}
+
+/// Recursion ends at the limit of frames on the walk, or before it.
+fn rejects_before_walking_or_not(insns: &[Insn], kind: Kind) {
+    for release in RELEASES {
+        let Verdict::Reject(r) = run(release, &[], insns).verdict else { panic!("{release:?}") };
+        // Before 6.1 the call was an edge of the flow graph.
+        assert!(r.violation.kind == kind || r.violation.kind == Kind::BackEdge, "{release:?}: {}", r.violation.message);
+    }
+}
+
+/// Spills around a call that is replaced by instructions take no stack (6.12 and later).
+#[test]
+fn spills_around_an_inlined_call_take_no_stack() {
+    const GET_SMP_PROCESSOR_ID: i32 = 8;
+    let p = [
+        st(DW, 10, -512, 0),
+        mov(1, 1),
+        call_sub(2),
+        mov(0, 0),
+        exit(),
+        stx(DW, 10, -8, 1),
+        call(GET_SMP_PROCESSOR_ID),
+        ldx(DW, 1, 10, -8),
+        exit(),
+    ];
+    for release in RELEASES {
+        let fits = release >= Release::new(6, 12);
+        assert_eq!(matches!(run(release, &[], &p).verdict, Verdict::Accept), fits, "{release:?}");
     }
 }
