@@ -1,8 +1,8 @@
 //! Arguments of every shape.
 
 use super::{Case, Stage, words};
-use crate::limits::ENVIRONMENT;
 use crate::elf::exit_argc;
+use crate::limits::ENVIRONMENT;
 use crate::process::{launch, launch_all};
 use crate::sys::{execve, execve_at, execve_env, kernel};
 use crate::want::Want;
