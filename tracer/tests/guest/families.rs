@@ -111,8 +111,11 @@ fn check_run(hook: &str, trace: &Trace, from: [i128; 2], until: [i128; 2]) {
 
 /// RFC 3339 in UTC with nine digits of a second, as nanoseconds since 1970.
 fn unix_ns(time: &str) -> i128 {
-    let numbers: Vec<i128> =
-        time.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();
+    let numbers: Vec<i128> = time
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|n| !n.is_empty())
+        .map(|n| n.parse().unwrap())
+        .collect();
     let [year, month, day, hour, minute, second, ns] = numbers[..] else { panic!("{time}") };
     assert!(time.ends_with('Z') && time.len() == "2026-01-01T00:00:00.000000000Z".len(), "{time}");
     // Days from civil (Howard Hinnant), with years that begin in March.

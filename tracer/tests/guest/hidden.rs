@@ -34,10 +34,8 @@ pub(crate) fn tests() -> Vec<Test> {
 
 fn run(cases: &Cases) {
     let wanted: Vec<_> = MEMBERS.iter().filter(|(member, _)| cases.wants(member)).collect();
-    let tracers: Vec<_> = wanted
-        .iter()
-        .map(|(member, _)| Tracer::start(&["--hook", HOOK, "--hide-member", member]))
-        .collect();
+    let tracers: Vec<_> =
+        wanted.iter().map(|(member, _)| Tracer::start(&["--hook", HOOK, "--hide-member", member])).collect();
     let played = families::play(&[], PLAYED);
     for (tracer, (member, fields)) in tracers.into_iter().zip(wanted) {
         let trace = tracer.stop();

@@ -1,8 +1,8 @@
 //! Arguments of every shape.
 
 use super::{Case, Stage, words};
-use crate::limits::ENVIRONMENT;
 use crate::elf::exit_argc;
+use crate::limits::ENVIRONMENT;
 use crate::process::{launch, launch_all};
 use crate::sys::{execve, execve_at, execve_env, kernel};
 use crate::want::Want;
@@ -33,7 +33,8 @@ fn both(stage: &Stage, argv: &[Vec<u8>]) -> Vec<Want> {
 }
 
 fn awkward() -> Vec<Vec<u8>> {
-    let mut argv = words(["", "new\nline", "tab\t", "\x1b[31mred\x1b[0m", "\"double\" 'single' \\", "größe", "\u{7f}"]);
+    let mut argv =
+        words(["", "new\nline", "tab\t", "\x1b[31mred\x1b[0m", "\"double\" 'single' \\", "größe", "\u{7f}"]);
     argv.push(b"\xff\xfe invalid \xc3".to_vec());
     argv.push((1..=255).collect());
     argv
@@ -78,7 +79,7 @@ fn no_arguments(status: i32) -> Vec<Vec<u8>> {
 
 fn argc_0(stage: &Stage) -> Vec<Want> {
     // On the heap: a constant's page need not be resident.
-    let argv = vec![std::ptr::null()];
+    let argv = Box::new([std::ptr::null()]);
     both_without(stage, argv.as_ptr())
 }
 

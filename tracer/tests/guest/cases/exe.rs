@@ -84,10 +84,7 @@ fn cwd_deleted(stage: &Stage) -> Vec<Want> {
         execve(&stage.ok(), &argv);
     });
     let gone = |want: Want| want.bytes("cwd", folder.as_bytes()).set("cwd_deleted", true);
-    vec![
-        gone(who.fails(b"/no/such", &argv, libc::ENOENT)),
-        gone(who.runs(&stage.ok(), &stage.ok(), &argv)),
-    ]
+    vec![gone(who.fails(b"/no/such", &argv, libc::ENOENT)), gone(who.runs(&stage.ok(), &stage.ok(), &argv))]
 }
 
 fn path_2000(stage: &Stage) -> Vec<Want> {
@@ -180,9 +177,7 @@ fn chroot(stage: &Stage) -> Vec<Want> {
 pub(super) fn mount(source: &[u8], on: &[u8], kind: &[u8], flags: libc::c_ulong) {
     let (source, on, kind) = (c(source), c(on), c(kind));
     // SAFETY: C strings, and no data.
-    let result = unsafe {
-        libc::mount(source.as_ptr(), on.as_ptr(), kind.as_ptr(), flags, std::ptr::null())
-    };
+    let result = unsafe { libc::mount(source.as_ptr(), on.as_ptr(), kind.as_ptr(), flags, std::ptr::null()) };
     good("mount", result);
 }
 

@@ -37,9 +37,18 @@ impl Case {
 
 /// Every case there is.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    [plain::CASES, failed::CASES, abi::CASES, exe::CASES, argv::CASES, memory::CASES, who::CASES, kernel::CASES]
-        .into_iter()
-        .flatten()
+    [
+        plain::CASES,
+        failed::CASES,
+        abi::CASES,
+        exe::CASES,
+        argv::CASES,
+        memory::CASES,
+        who::CASES,
+        kernel::CASES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Where cases play: a folder of their own with a few programs in it.
