@@ -79,7 +79,7 @@ fn no_arguments(status: i32) -> Vec<Vec<u8>> {
 
 fn argc_0(stage: &Stage) -> Vec<Want> {
     // On the heap: a constant's page need not be resident.
-    let argv = vec![std::ptr::null()];
+    let argv = Box::new([std::ptr::null()]);
     both_without(stage, argv.as_ptr())
 }
 
