@@ -688,13 +688,13 @@ impl Env<'_> {
 
     /// True for program types that count as tracing for maps' special fields (`is_tracing_prog_type()`).
     pub(super) fn is_tracing_type(&self) -> bool {
-        match self.prog.kind {
+        matches!(
+            self.prog.kind,
             ProgType::KPROBE
-            | ProgType::TRACEPOINT
-            | ProgType::PERF_EVENT
-            | ProgType::RAW_TRACEPOINT
-            | ProgType::RAW_TRACEPOINT_WRITABLE => true,
-            _ => false,
-        }
+                | ProgType::TRACEPOINT
+                | ProgType::PERF_EVENT
+                | ProgType::RAW_TRACEPOINT
+                | ProgType::RAW_TRACEPOINT_WRITABLE
+        )
     }
 }

@@ -400,6 +400,7 @@ impl Env<'_> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "both ways of one comparison")]
     fn learn(
         &mut self,
         other: &mut State,

@@ -526,7 +526,8 @@ impl Env<'_> {
         });
         let scalar = matches!(btf.get(ref_t), Some(T::Int(_) | T::Enum(_) | T::Enum64(_)));
         let void = ref_t == TypeId::VOID;
-        if !scalar && !is_scalar_struct(btf, ref_t, 0) && !(sized && void) {
+        let readable = scalar || is_scalar_struct(btf, ref_t, 0) || (sized && void);
+        if !readable {
             let at = if self.profile.release >= Release::new(7, 0) {
                 format!("R{}", i + 1)
             } else {

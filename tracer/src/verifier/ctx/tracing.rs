@@ -20,8 +20,11 @@ pub(super) fn raw_slot(off: i64, size: u32, dir: Dir) -> bool {
     (0..8 * MAX_ARGS).contains(&off) && dir == Dir::Read && off % size as i64 == 0
 }
 
+/// Offset in the context, what lies there, and the name of its type.
+type IteratorArg = (i64, Base, Flags, &'static str);
+
 /// Iterator targets: what their context's pointers are (`ctx_arg_info` of each `bpf_iter_reg`).
-const ITERATORS: &[(&str, &[(i64, Base, Flags, &str)])] = &[
+const ITERATORS: &[(&str, &[IteratorArg])] = &[
     ("bpf_map", &[(8, Base::BtfId, NULL_TRUSTED, "bpf_map")]),
     ("bpf_prog", &[(8, Base::BtfId, NULL_TRUSTED, "bpf_prog")]),
     ("bpf_link", &[(8, Base::BtfId, NULL_TRUSTED, "bpf_link")]),
