@@ -94,6 +94,10 @@ pub(super) fn check(file: &str, text: &str) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for named in source::paths(text) {
+        // A visibility such as `pub(in super::super)` imports nothing.
+        if named.path.iter().all(|part| part == "super" || part == "self") {
+            continue;
+        }
         let path = resolve(&named.path, &module);
         if let Some(why) = broken(&module, &path) {
             findings.push(finding(&named, &why));

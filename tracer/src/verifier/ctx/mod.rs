@@ -59,7 +59,7 @@ impl Env<'_> {
                 };
                 scalar(ok)
             }
-            ProgType::RAW_TRACEPOINT => scalar(tracing::raw_slot(off, size, dir)),
+            ProgType::RAW_TRACEPOINT => scalar(raw_slot(off, size, dir)),
             ProgType::RAW_TRACEPOINT_WRITABLE => {
                 if off == 0 {
                     if size != 8 || dir == Dir::Write {
@@ -70,7 +70,7 @@ impl Env<'_> {
                         super::memory::NO_DATA,
                     )));
                 }
-                scalar(tracing::raw_slot(off, size, dir))
+                scalar(raw_slot(off, size, dir))
             }
             ProgType::TRACING | ProgType::LSM => self.btf_ctx_access(off, size, dir),
             ProgType::SYSCALL => {
