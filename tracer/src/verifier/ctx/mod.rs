@@ -7,6 +7,7 @@ mod net;
 mod raw_tp;
 mod tracing;
 
+use self::tracing::raw_slot;
 use super::env::Env;
 use super::explore::Extend;
 use super::memory::Dir;
