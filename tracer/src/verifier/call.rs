@@ -287,13 +287,12 @@ impl Env<'_> {
 
     /// Registers and spills that match are gone.
     pub(super) fn invalidate(&mut self, dead: impl Fn(&Reg) -> bool) {
-        let keeps_number = self.has(Feature::TrustedPointers) || self.profile.release >= Release::new(6, 1);
         let spills = self.spills();
         self.cur.for_each_reg(spills, |r| {
             if dead(r) {
                 let (live, link) = (r.live, r.link);
                 // A spilled pointer becomes some number; a privileged program may even use the number.
-                *r = if keeps_number { Reg::UNKNOWN } else { Reg::UNKNOWN };
+                *r = Reg::UNKNOWN;
                 r.live = live;
                 r.link = link;
             }
@@ -334,11 +333,10 @@ impl Env<'_> {
                 }
                 self.after_tail_call()?;
             }
-            id::GET_LOCAL_STORAGE => {
-                if !self.cur.reg(2).is_null() {
+            id::GET_LOCAL_STORAGE
+                if !self.cur.reg(2).is_null() => {
                     reject!(ArgConst, "get_local_storage() doesn't support non-zero flags");
                 }
-            }
             id::FOR_EACH_MAP_ELEM | id::TIMER_SET_CALLBACK | id::FIND_VMA | id::USER_RINGBUF_DRAIN => {
                 self.call_callback(call)?;
             }
@@ -366,17 +364,16 @@ impl Env<'_> {
                 }
             }
             id::DYNPTR_DATA => self.dynptr_data_ids(call)?,
-            id::SET_RETVAL => {
+            id::SET_RETVAL
                 if self.prog.kind == ProgType::LSM
                     && self.prog.attach == AttachType::LSM_CGROUP
                     && self.lsm_hook_is_void()
-                {
+                => {
                     reject!(
                         FunctionNotAllowed,
                         "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
                     );
                 }
-            }
             id::KPTR_XCHG => unmodelled!("kptr_xchg"),
             _ => {}
         }

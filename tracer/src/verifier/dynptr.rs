@@ -131,7 +131,7 @@ impl Env<'_> {
             reject!(Dynptr, "cannot pass in dynptr at an offset={off}");
         }
         let frame = reg.frame as usize;
-        if off >= -8 || off < -512 {
+        if !(-512..-8).contains(&off) {
             reject!(Dynptr, "Dynptr has to be an uninitialized dynptr");
         }
         // Both slots are written byte by byte, which the bounds and the state of other dynptrs must allow.

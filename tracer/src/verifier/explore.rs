@@ -112,11 +112,10 @@ impl Env<'_> {
             self.cur.last = prev;
             let aux = self.aux[self.pc as usize];
             let mut flow = None;
-            if aux.prune_point {
-                if self.visit_state()? == Visit::Covered {
+            if aux.prune_point
+                && self.visit_state()? == Visit::Covered {
                     flow = Some(Flow::End);
                 }
-            }
             let flow = match flow {
                 Some(f) => f,
                 None => {

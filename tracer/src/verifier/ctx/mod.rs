@@ -52,7 +52,7 @@ impl Env<'_> {
             ProgType::PERF_EVENT => {
                 const REGS: i64 = 168;
                 let ok = match off {
-                    _ if off < 0 || off >= REGS + 16 || dir == Dir::Write || !aligned => false,
+                    _ if !(0..REGS + 16).contains(&off) || dir == Dir::Write || !aligned => false,
                     _ if off >= REGS => s <= 8,
                     _ => s == 8,
                 };
@@ -74,7 +74,7 @@ impl Env<'_> {
             ProgType::TRACING | ProgType::LSM => self.btf_ctx_access(off, size, dir),
             ProgType::SYSCALL => {
                 const MAX_SYSCALL_CTX: i64 = 65535;
-                scalar(off >= 0 && off < MAX_SYSCALL_CTX && aligned)
+                scalar((0..MAX_SYSCALL_CTX).contains(&off) && aligned)
             }
             ProgType::CGROUP_DEVICE => scalar(self.cgroup_dev_access(off, size, dir)),
             ProgType::CGROUP_SYSCTL => scalar(cgroup_sysctl_access(off, size, dir)),

@@ -107,7 +107,7 @@ pub(in super::super) fn sock_access(base: Base, off: i64, size: u32) -> bool {
     match base {
         Base::TcpSock => {
             const END: i64 = 112;
-            if off < 0 || off >= END || off % s != 0 {
+            if !(0..END).contains(&off) || off % s != 0 {
                 return false;
             }
             // bytes_received and bytes_acked are 64-bit.
