@@ -13,7 +13,7 @@ use super::helper::id;
 use super::insn::{Insn, pseudo};
 use super::memory::{Dir, Fixed, ZeroSize};
 use super::profile::Release;
-use super::program::{AttachType, MapType, ProgType};
+use super::program::MapType;
 use super::reg::{Base, BtfOf, Data, DynptrKind, Flags, Live, MapId, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
 use super::state::{Entry, Frame, State, StateId};
@@ -37,14 +37,6 @@ pub(super) struct Subprog {
     pub verified: bool,
     pub args: Option<Vec<GlobalArg>>,
     pub fastcalls: super::fastcall::Fastcalls,
-}
-
-/// Where a walk over the call graph is with a function.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    New,
-    Open,
-    Done,
 }
 
 /// What a global function expects (`struct bpf_subprog_arg_info`).
@@ -155,9 +147,7 @@ impl Env<'_> {
     }
 
     fn returns_void(&self, sub: u32) -> bool {
-        let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else {
-            return false;
-        };
+        let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else { return false };
         btf.proto(func).and_then(|p| btf.resolve(p.ret)) == Some(TypeId::VOID)
     }
 
@@ -239,7 +229,10 @@ impl Env<'_> {
             reject!(SubprogArgs, "R{r} type={}", self.type_text(reg.ty));
         };
         let f = reg.ty.flags;
-        let base_ok = matches!(f.without(Flags::MAYBE_NULL), Flags::NONE | Flags::TRUSTED | Flags::RCU);
+        let base_ok = matches!(
+            f.without(Flags::MAYBE_NULL),
+            Flags::NONE | Flags::TRUSTED | Flags::RCU
+        );
         let null_ok = !f.any(Flags::MAYBE_NULL) || flags.any(Flags::MAYBE_NULL);
         if !base_ok || !null_ok {
             reject!(ArgNull, "Possibly NULL pointer passed to helper arg{r}");
@@ -388,8 +381,7 @@ impl Env<'_> {
             return Ok(Flow::To(callsite + 1));
         }
         if let Some(prev) = self.previous_entry(callsite, None)? {
-            let mut cur =
-                std::mem::replace(&mut self.cur, State::new(0, Frame::new(0, 0, 0, Entry::Top), false));
+            let mut cur = std::mem::replace(&mut self.cur, State::new(0, Frame::new(0, 0, 0, Entry::Top), false));
             let result = self.widen(prev, &mut cur);
             self.cur = cur;
             result?;
@@ -455,11 +447,7 @@ impl Env<'_> {
             self.set_callback_args(&mut frame, call, &caller)?;
             let state = State::new(start, frame, self.prog.sleepable());
             if self.waiting.len() + 1 > super::env::MAX_WAITING {
-                reject!(
-                    TooComplex,
-                    "The sequence of {} jumps is too complex for async cb.",
-                    self.waiting.len() + 1
-                );
+                reject!(TooComplex, "The sequence of {} jumps is too complex for async cb.", self.waiting.len() + 1);
             }
             self.waiting.push(super::env::Waiting { state, at: start, from: pc });
             return Ok(());
@@ -487,8 +475,7 @@ impl Env<'_> {
 
     /// Before 6.7 a callback was walked once, as if called in place of the helper (`__check_func_call()`).
     pub(super) fn enter_callback(&mut self, call: &Call, caller: &[Reg; 6]) -> Checked<Option<u32>> {
-        let sync =
-            matches!(call.func, id::LOOP | id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN);
+        let sync = matches!(call.func, id::LOOP | id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN);
         let (Some(sub), true) = (call.subprog, sync) else { return Ok(None) };
         if self.has(Feature::CallbackUnrolling) {
             return Ok(None);
@@ -537,14 +524,10 @@ impl Env<'_> {
             }
             id::FIND_VMA => {
                 frame.regs[1] = caller[1];
-                let Some(vma) = self.profile.kernel_struct("vm_area_struct") else {
-                    unmodelled!("find_vma without BTF")
-                };
-                let flags =
-                    if self.profile.release >= Release::new(6, 12) { Flags::TRUSTED } else { Flags::NONE };
+                let Some(vma) = self.profile.kernel_struct("vm_area_struct") else { unmodelled!("find_vma without BTF") };
+                let flags = if self.profile.release >= Release::new(6, 12) { Flags::TRUSTED } else { Flags::NONE };
                 let flags = if self.profile.release >= Release::new(6, 18) { flags } else { Flags::NONE };
-                frame.regs[2] =
-                    Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of: BtfOf::Kernel, id: vma });
+                frame.regs[2] = Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of: BtfOf::Kernel, id: vma });
                 frame.regs[3] = caller[4];
             }
             id::USER_RINGBUF_DRAIN => {
@@ -566,141 +549,13 @@ impl Env<'_> {
     fn callback_value(&mut self, map: MapId) -> Reg {
         Reg::pointer(Type::plain(Base::MapValue), Data::Map { map, uid: 0 })
     }
-
-    /// The stack of every call chain is within bounds.
-    pub(super) fn check_stack_depth(&mut self) -> Checked {
-        let starts: Vec<usize> = (0..self.subprogs.len())
-            .rev()
-            .filter(|i| *i == 0 || (self.subprogs[*i].is_async && self.profile.release >= Release::new(6, 6)))
-            .collect();
-        // The kernel follows every chain of calls, however many there are; we do not.
-        let mut budget = 16_000_000;
-        for s in starts {
-            self.check_chain(s, &[s], 0, 0, &mut budget)?;
-        }
-        Ok(())
-    }
-
-    fn check_chain(
-        &self,
-        root: usize,
-        chain: &[usize],
-        depth: u32,
-        frame: usize,
-        budget: &mut u32,
-    ) -> Checked {
-        let sub = chain.last().copied().unwrap_or(root);
-        let s = &self.subprogs[sub];
-        if sub != 0 && s.has_tail_call && depth >= 256 && (frame > 0 || root != 0) {
-            reject!(
-                TailCall,
-                "tail_calls are not allowed when call stack of previous frames is {depth} bytes. Too large"
-            );
-        }
-        // With a JIT, which these kernels all have, a function without a stack takes none from 6.8 on.
-        let jit = self.profile.release >= Release::new(6, 8);
-        let own =
-            if jit { s.stack_depth.next_multiple_of(16) } else { s.stack_depth.max(1).next_multiple_of(32) };
-        let private = self.has(Feature::PrivateStack) && self.private_stacks();
-        let depth = if private && root == 0 && own >= 64 {
-            if own > 512 {
-                reject!(StackTooDeep, "stack size of subprog {sub} is {own}. Too large");
-            }
-            depth
-        } else {
-            depth + own
-        };
-        if depth > 512 {
-            reject!(StackTooDeep, "combined stack size of {} calls is {depth}. Too large", frame + 1);
-        }
-        if *budget < s.end - s.start {
-            unmodelled!("calls along too many chains");
-        }
-        *budget -= s.end - s.start;
-        for i in s.start..s.end {
-            let insn = self.insns[i as usize];
-            let callback = insn.is_subprog_address() && self.has(Feature::SubprogPointers);
-            if !insn.is_subprog_call() && !callback {
-                continue;
-            }
-            let Some(callee) = self.subprog_at((i as i64 + insn.imm as i64 + 1) as u32) else { continue };
-            let c = &self.subprogs[callee as usize];
-            if c.is_async && callback {
-                continue;
-            }
-            let restarts = c.global && self.profile.release >= Release::new(7, 0);
-            let frame = if restarts { 0 } else { frame + 1 };
-            if frame >= MAX_FRAMES {
-                reject!(CallTooDeep, "the call stack of {frame} frames is too deep !");
-            }
-            if chain.contains(&(callee as usize)) && restarts {
-                unmodelled!("global functions that call themselves");
-            }
-            let chain: Vec<usize> = chain.iter().copied().chain([callee as usize]).collect();
-            self.check_chain(root, &chain, depth, frame, budget)?;
-        }
-        Ok(())
-    }
-
-    /// From 7.0 on calls that lead back to their own function are refused before the walk (`sort_subprogs_topo()`).
-    pub(super) fn check_recursion(&self) -> Checked {
-        if self.profile.release < Release::new(7, 0) {
-            return Ok(());
-        }
-        let mut marks = vec![Mark::New; self.subprogs.len()];
-        for sub in 0..self.subprogs.len() {
-            self.check_recursion_from(sub, &mut marks)?;
-        }
-        Ok(())
-    }
-
-    fn check_recursion_from(&self, sub: usize, marks: &mut [Mark]) -> Checked {
-        if marks[sub] == Mark::Done {
-            return Ok(());
-        }
-        marks[sub] = Mark::Open;
-        let s = &self.subprogs[sub];
-        for i in s.start..s.end {
-            let insn = self.insns[i as usize];
-            if !insn.is_subprog_call() && !insn.is_subprog_address() {
-                continue;
-            }
-            let Some(callee) = self.subprog_at((i as i64 + insn.imm as i64 + 1) as u32) else { continue };
-            let callee = callee as usize;
-            if marks[callee] == Mark::Open {
-                if insn.is_subprog_call() {
-                    reject!(
-                        CallTooDeep,
-                        "recursive call from {}() to {}()",
-                        s.name,
-                        self.subprogs[callee].name
-                    );
-                }
-                continue;
-            }
-            self.check_recursion_from(callee, marks)?;
-        }
-        marks[sub] = Mark::Done;
-        Ok(())
-    }
-
-    /// Program types that get a private stack where the JIT has them (`bpf_enable_priv_stack()`).
-    fn private_stacks(&self) -> bool {
-        if self.subprogs.iter().any(|s| s.has_tail_call) {
-            return false;
-        }
-        match self.prog.kind {
-            ProgType::KPROBE | ProgType::TRACEPOINT | ProgType::PERF_EVENT | ProgType::RAW_TRACEPOINT => true,
-            // Those that are kept from running twice at a time (`bpf_prog_check_recur()`).
-            ProgType::TRACING => self.prog.attach != AttachType::TRACE_ITER,
-            ProgType::LSM => self.prog.attach != AttachType::LSM_CGROUP,
-            _ => false,
-        }
-    }
 }
 
 /// The subprograms, in order, from calls and callback addresses (`add_subprog_and_kfunc()`).
-pub(super) fn find_subprogs(insns: &[Insn], pointers: Pointers) -> Result<Vec<u32>, super::report::Stop> {
+pub(super) fn find_subprogs(
+    insns: &[Insn],
+    pointers: Pointers,
+) -> Result<Vec<u32>, super::report::Stop> {
     let mut starts = vec![0u32];
     for (i, insn) in insns.iter().enumerate() {
         let refers = insn.is_subprog_call() || (pointers == Pointers::Known && insn.is_subprog_address());
