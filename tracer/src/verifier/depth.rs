@@ -31,7 +31,14 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn check_chain(&self, root: usize, chain: &[usize], depth: u32, frame: usize, budget: &mut u32) -> Checked {
+    fn check_chain(
+        &self,
+        root: usize,
+        chain: &[usize],
+        depth: u32,
+        frame: usize,
+        budget: &mut u32,
+    ) -> Checked {
         let sub = chain.last().copied().unwrap_or(root);
         let s = &self.subprogs[sub];
         if sub != 0 && s.has_tail_call && depth >= 256 && (frame > 0 || root != 0) {
@@ -42,7 +49,8 @@ impl Env<'_> {
         }
         // With a JIT, which these kernels all have, a function without a stack takes none from 6.8 on.
         let jit = self.profile.release >= Release::new(6, 8);
-        let own = if jit { s.stack_depth.next_multiple_of(16) } else { s.stack_depth.max(1).next_multiple_of(32) };
+        let own =
+            if jit { s.stack_depth.next_multiple_of(16) } else { s.stack_depth.max(1).next_multiple_of(32) };
         let private = self.has(Feature::PrivateStack) && self.private_stacks();
         let depth = if private && root == 0 && own >= 64 {
             if own > 512 {
@@ -111,7 +119,12 @@ impl Env<'_> {
             let callee = callee as usize;
             if marks[callee] == Mark::Open {
                 if insn.is_subprog_call() {
-                    reject!(CallTooDeep, "recursive call from {}() to {}()", s.name, self.subprogs[callee].name);
+                    reject!(
+                        CallTooDeep,
+                        "recursive call from {}() to {}()",
+                        s.name,
+                        self.subprogs[callee].name
+                    );
                 }
                 continue;
             }

@@ -168,7 +168,11 @@ impl<'a> Env<'a> {
     /// Put a copy of the path at hand aside, to go on at `at` later (`push_stack()`).
     pub(super) fn fork(&mut self, at: u32, from: u32) -> Checked<&mut State> {
         if self.waiting.len() + 1 > MAX_WAITING {
-            super::report::reject!(TooComplex, "The sequence of {} jumps is too complex.", self.waiting.len() + 1);
+            super::report::reject!(
+                TooComplex,
+                "The sequence of {} jumps is too complex.",
+                self.waiting.len() + 1
+            );
         }
         let state = self.cur.clone();
         if let Some(p) = state.parent {

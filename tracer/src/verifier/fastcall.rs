@@ -54,7 +54,10 @@ impl Env<'_> {
         while pairs < 6 {
             let n = pairs + 1;
             let Some(before) = at.checked_sub(n) else { break };
-            let (Some(st), Some(ld)) = (self.insns.get(before).copied(), self.insns.get(at + n).copied()) else { break };
+            let (Some(st), Some(ld)) = (self.insns.get(before).copied(), self.insns.get(at + n).copied())
+            else {
+                break;
+            };
             let is_pair = st.code == STORE
                 && ld.code == LOAD
                 && st.dst == 10
@@ -77,7 +80,11 @@ impl Env<'_> {
             return;
         }
         let f = &mut self.subprogs[sub].fastcalls;
-        if inlined { f.removable = true } else { f.keep = true }
+        if inlined {
+            f.removable = true
+        } else {
+            f.keep = true
+        }
         f.bottom = f.bottom.min(off);
     }
 
@@ -92,7 +99,9 @@ impl Env<'_> {
             return Some((args(proto.args.len()) | result, func == id::GET_SMP_PROCESSOR_ID));
         }
         if insn.is_kfunc_call() {
-            return self.kfunc_clobbers(insn).map(|(n, result, inlined)| (args(n) | u16::from(result), inlined));
+            return self
+                .kfunc_clobbers(insn)
+                .map(|(n, result, inlined)| (args(n) | u16::from(result), inlined));
         }
         None
     }

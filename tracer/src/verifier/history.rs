@@ -67,7 +67,10 @@ fn reads(insn: Insn) -> u16 {
 
 /// The register that a message speaks of.
 fn named(message: &str) -> Option<u16> {
-    let at = message.match_indices('R').find(|(i, _)| message[i + 1..].starts_with(|c: char| c.is_ascii_digit()))?.0;
+    let at = message
+        .match_indices('R')
+        .find(|(i, _)| message[i + 1..].starts_with(|c: char| c.is_ascii_digit()))?
+        .0;
     let digits: String = message[at + 1..].chars().take_while(char::is_ascii_digit).collect();
     let r: u32 = digits.parse().ok()?;
     (r < 11).then(|| 1 << r)
@@ -76,7 +79,9 @@ fn named(message: &str) -> Option<u16> {
 impl Env<'_> {
     /// The steps that led to this refusal, oldest first.
     pub(super) fn history_of(&self, violation: &Violation) -> Vec<Step> {
-        let Some(insn) = self.insns.get(self.pc as usize).copied().filter(|_| self.walking) else { return Vec::new() };
+        let Some(insn) = self.insns.get(self.pc as usize).copied().filter(|_| self.walking) else {
+            return Vec::new();
+        };
         let asked = named(&violation.message).unwrap_or(reads(insn));
         let frame = self.cur.current().min(MAX_FRAMES - 1);
         let mut wanted = Wanted { frame, regs: [0; MAX_FRAMES], slots: [0; MAX_FRAMES] };

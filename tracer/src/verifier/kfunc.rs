@@ -66,16 +66,49 @@ enum Pointer {
 
 /// Functions whose rules of their own are not modelled.
 const SPECIAL: &[&str] = &[
-    "bpf_obj_new_impl", "bpf_obj_new", "bpf_obj_drop_impl", "bpf_obj_drop", "bpf_refcount_acquire_impl",
-    "bpf_refcount_acquire", "bpf_list_push_front_impl", "bpf_list_push_front", "bpf_list_push_back_impl",
-    "bpf_list_push_back", "bpf_list_pop_front", "bpf_list_pop_back", "bpf_list_front", "bpf_list_back",
-    "bpf_rbtree_remove", "bpf_rbtree_add_impl", "bpf_rbtree_add", "bpf_rbtree_first", "bpf_rbtree_root",
-    "bpf_rbtree_left", "bpf_rbtree_right", "bpf_percpu_obj_new_impl", "bpf_percpu_obj_new",
-    "bpf_percpu_obj_drop_impl", "bpf_percpu_obj_drop", "bpf_throw", "bpf_wq_init", "bpf_wq_set_callback_impl",
-    "bpf_wq_set_callback", "bpf_wq_start", "bpf_dynptr_clone", "bpf_res_spin_lock", "bpf_res_spin_unlock",
-    "bpf_res_spin_lock_irqsave", "bpf_res_spin_unlock_irqrestore", "bpf_local_irq_save", "bpf_local_irq_restore",
-    "bpf_task_work_schedule_signal", "bpf_task_work_schedule_resume", "bpf_iter_css_task_new",
-    "bpf_dynptr_from_file", "bpf_dynptr_from_skb_meta", "bpf_session_cookie",
+    "bpf_obj_new_impl",
+    "bpf_obj_new",
+    "bpf_obj_drop_impl",
+    "bpf_obj_drop",
+    "bpf_refcount_acquire_impl",
+    "bpf_refcount_acquire",
+    "bpf_list_push_front_impl",
+    "bpf_list_push_front",
+    "bpf_list_push_back_impl",
+    "bpf_list_push_back",
+    "bpf_list_pop_front",
+    "bpf_list_pop_back",
+    "bpf_list_front",
+    "bpf_list_back",
+    "bpf_rbtree_remove",
+    "bpf_rbtree_add_impl",
+    "bpf_rbtree_add",
+    "bpf_rbtree_first",
+    "bpf_rbtree_root",
+    "bpf_rbtree_left",
+    "bpf_rbtree_right",
+    "bpf_percpu_obj_new_impl",
+    "bpf_percpu_obj_new",
+    "bpf_percpu_obj_drop_impl",
+    "bpf_percpu_obj_drop",
+    "bpf_throw",
+    "bpf_wq_init",
+    "bpf_wq_set_callback_impl",
+    "bpf_wq_set_callback",
+    "bpf_wq_start",
+    "bpf_dynptr_clone",
+    "bpf_res_spin_lock",
+    "bpf_res_spin_unlock",
+    "bpf_res_spin_lock_irqsave",
+    "bpf_res_spin_unlock_irqrestore",
+    "bpf_local_irq_save",
+    "bpf_local_irq_restore",
+    "bpf_task_work_schedule_signal",
+    "bpf_task_work_schedule_resume",
+    "bpf_iter_css_task_new",
+    "bpf_dynptr_from_file",
+    "bpf_dynptr_from_skb_meta",
+    "bpf_session_cookie",
 ];
 
 impl Env<'_> {
@@ -302,12 +335,22 @@ impl Env<'_> {
     }
 
     /// A pointer argument; how many further arguments were looked at with it.
-    fn kfunc_pointer(&mut self, k: &Kfunc, btf: &Btf, i: usize, target: TypeId, reg: &Reg, meta: &mut Meta) -> Checked<usize> {
+    fn kfunc_pointer(
+        &mut self,
+        k: &Kfunc,
+        btf: &Btf,
+        i: usize,
+        target: TypeId,
+        reg: &Reg,
+        meta: &mut Meta,
+    ) -> Checked<usize> {
         let r = 1 + i as u8;
         let pname = k.params[i].0.clone();
         let release_1 = self.profile.release;
         let all_trusted = release_1 >= Release::new(7, 0);
-        let trusted = all_trusted || k.has(kf::KF_TRUSTED_ARGS) || (k.has(kf::KF_RELEASE) && release_1 >= Release::new(6, 2));
+        let trusted = all_trusted
+            || k.has(kf::KF_TRUSTED_ARGS)
+            || (k.has(kf::KF_RELEASE) && release_1 >= Release::new(6, 2));
         let rcu = k.has(kf::KF_RCU);
         let nullable = pname.ends_with("__nullable") || (all_trusted && pname.ends_with("__opt"));
         let who = if all_trusted { format!("R{r}") } else { format!("arg{i}") };
@@ -318,10 +361,15 @@ impl Env<'_> {
         {
             reject!(ArgNull, "Possibly NULL pointer passed to trusted {who}");
         }
-        if all_trusted && k.has(kf::KF_RELEASE) && reg.ref_id == 0 && meta.release.is_none() && !reg.is_null() {
+        if all_trusted && k.has(kf::KF_RELEASE) && reg.ref_id == 0 && meta.release.is_none() && !reg.is_null()
+        {
             let is_dynptr = btf.resolve(target).is_some_and(|t| btf.name(t) == "bpf_dynptr");
             if !is_dynptr {
-                reject!(Reference, "release kfunc {} expects referenced PTR_TO_BTF_ID passed to R{r}", k.name);
+                reject!(
+                    Reference,
+                    "release kfunc {} expects referenced PTR_TO_BTF_ID passed to R{r}",
+                    k.name
+                );
             }
         }
         if reg.ref_id != 0 {
@@ -375,7 +423,9 @@ impl Env<'_> {
                 // A pointer to the kernel's own object for a map does as well, since `bpf_map_elem` iterators (6.7).
                 match reg.data {
                     Data::Btf { .. } => {
-                        let Some(map) = self.profile.kernel_struct("bpf_map") else { unmodelled!("no struct bpf_map") };
+                        let Some(map) = self.profile.kernel_struct("bpf_map") else {
+                            unmodelled!("no struct bpf_map")
+                        };
                         self.kfunc_struct(k, btf, i, map, reg)?;
                     }
                     _ if reg.map().is_some() => {}
@@ -409,7 +459,15 @@ impl Env<'_> {
         Ok(0)
     }
 
-    fn kfunc_pointer_kind(&self, k: &Kfunc, btf: &Btf, i: usize, target: TypeId, ref_t: TypeId, reg: &Reg) -> Checked<Pointer> {
+    fn kfunc_pointer_kind(
+        &self,
+        k: &Kfunc,
+        btf: &Btf,
+        i: usize,
+        target: TypeId,
+        ref_t: TypeId,
+        reg: &Reg,
+    ) -> Checked<Pointer> {
         let pname = k.params[i].0.as_str();
         let name = btf.name(ref_t);
         if k.name == "bpf_cast_to_kern_ctx" || super::global::is_ctx(btf, target, self.prog.kind) {
@@ -436,7 +494,17 @@ impl Env<'_> {
         if pname.ends_with("__map") {
             return Ok(Pointer::Map);
         }
-        if matches!(name, "bpf_list_head" | "bpf_list_node" | "bpf_rb_root" | "bpf_rb_node" | "bpf_wq" | "bpf_timer" | "bpf_task_work" | "bpf_res_spin_lock") {
+        if matches!(
+            name,
+            "bpf_list_head"
+                | "bpf_list_node"
+                | "bpf_rb_root"
+                | "bpf_rb_node"
+                | "bpf_wq"
+                | "bpf_timer"
+                | "bpf_task_work"
+                | "bpf_res_spin_lock"
+        ) {
             unmodelled!("special kfuncs");
         }
         let is_struct = matches!(btf.get(ref_t), Some(T::Struct(_) | T::Union(_)));
@@ -458,8 +526,13 @@ impl Env<'_> {
         });
         let scalar = matches!(btf.get(ref_t), Some(T::Int(_) | T::Enum(_) | T::Enum64(_)));
         let void = ref_t == TypeId::VOID;
-        if !scalar && !is_scalar_struct(btf, ref_t, 0) && !(sized && void) {
-            let at = if self.profile.release >= Release::new(7, 0) { format!("R{}", i + 1) } else { format!("arg#{i}") };
+        let readable = scalar || is_scalar_struct(btf, ref_t, 0) || (sized && void);
+        if !readable {
+            let at = if self.profile.release >= Release::new(7, 0) {
+                format!("R{}", i + 1)
+            } else {
+                format!("arg#{i}")
+            };
             reject!(
                 ArgType,
                 "{at} pointer type STRUCT {name} must point to {}scalar, or struct with scalar",
@@ -496,18 +569,30 @@ impl Env<'_> {
             Data::Btf { of, id } => (of, id),
             _ => {
                 let Some(n) = reg2struct(reg.ty.base) else { reject!(ArgType, "arg#{i} is not a pointer") };
-                let Some(id) = self.profile.kernel_struct(n) else { unmodelled!("kfunc's struct not in BTF") };
+                let Some(id) = self.profile.kernel_struct(n) else {
+                    unmodelled!("kfunc's struct not in BTF")
+                };
                 (BtfOf::Kernel, id)
             }
         };
         let unsafe_flags = reg.ty.flags.any(Flags(
             Flags::MAYBE_NULL.0 | Flags::UNTRUSTED.0 | Flags::PERCPU.0 | Flags::USER.0 | Flags::ALLOC.0,
         ));
-        if reg.ty.base == Base::BtfId && unsafe_flags && !reg.ty.flags.any(Flags::RCU) && self.has(Feature::TrustedPointers) {
-            reject!(ArgType, "arg#{i} is {} expected {} or socket", self.type_text(reg.ty), self.type_text(Type::plain(Base::BtfId)));
+        if reg.ty.base == Base::BtfId
+            && unsafe_flags
+            && !reg.ty.flags.any(Flags::RCU)
+            && self.has(Feature::TrustedPointers)
+        {
+            reject!(
+                ArgType,
+                "arg#{i} is {} expected {} or socket",
+                self.type_text(reg.ty),
+                self.type_text(Type::plain(Base::BtfId))
+            );
         }
         let strict = k.has(kf::KF_RELEASE) && reg.ref_id != 0;
-        let off = reg.off as i64 + if self.has(Feature::ConstOffsetInBits) { reg.v.t.value as i64 } else { 0 };
+        let off =
+            reg.off as i64 + if self.has(Feature::ConstOffsetInBits) { reg.v.t.value as i64 } else { 0 };
         let alias = {
             // nf_conn and its ___init flavour must not be taken for each other.
             let (a, b) = (self.btf_of(of)?.name(have), btf.name(ref_t));
@@ -515,7 +600,14 @@ impl Env<'_> {
         };
         let name = self.btf_of(of)?.name(have);
         let projection = PROJECTIONS.contains(&(btf.name(ref_t), name));
-        if !projection && !self.struct_matches((of, have), off, (BtfOf::Kernel, ref_t), if strict || alias { Match::Strict } else { Match::Prefix }) {
+        if !projection
+            && !self.struct_matches(
+                (of, have),
+                off,
+                (BtfOf::Kernel, ref_t),
+                if strict || alias { Match::Strict } else { Match::Prefix },
+            )
+        {
             reject!(
                 ArgType,
                 "kernel function {} args#{i} expected pointer to STRUCT {} but R{} has a pointer to STRUCT {name}",
@@ -550,7 +642,9 @@ impl Env<'_> {
     fn kernel_ctx(&self) -> Option<TypeId> {
         let name = match self.prog.kind {
             ProgType::XDP => "xdp_buff",
-            ProgType::SOCKET_FILTER | ProgType::SCHED_CLS | ProgType::SCHED_ACT | ProgType::CGROUP_SKB => "sk_buff",
+            ProgType::SOCKET_FILTER | ProgType::SCHED_CLS | ProgType::SCHED_ACT | ProgType::CGROUP_SKB => {
+                "sk_buff"
+            }
             ProgType::KPROBE => "pt_regs",
             ProgType::PERF_EVENT => "bpf_perf_event_data_kern",
             ProgType::CGROUP_SOCK => "sock",
@@ -611,7 +705,13 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn kfunc_pointer_result(&mut self, k: &Kfunc, btf: &Btf, target: TypeId, meta: &mut Meta) -> Checked<Reg> {
+    fn kfunc_pointer_result(
+        &mut self,
+        k: &Kfunc,
+        btf: &Btf,
+        target: TypeId,
+        meta: &mut Meta,
+    ) -> Checked<Reg> {
         let Some(t) = btf.resolve(target) else { unmodelled!("kfunc's result") };
         let kernel = |id| Data::Btf { of: BtfOf::Kernel, id };
         match k.name.as_str() {
@@ -621,7 +721,8 @@ impl Env<'_> {
             }
             "bpf_rdonly_cast" => {
                 let id = TypeId(meta.constant.unwrap_or(0) as u32);
-                let is_struct = btf.resolve(id).is_some_and(|x| matches!(btf.get(x), Some(T::Struct(_) | T::Union(_))));
+                let is_struct =
+                    btf.resolve(id).is_some_and(|x| matches!(btf.get(x), Some(T::Struct(_) | T::Union(_))));
                 if is_struct {
                     let id = btf.resolve(id).unwrap_or(id);
                     return Ok(Reg::pointer(Type::new(Base::BtfId, Flags::UNTRUSTED), kernel(id)));
@@ -635,7 +736,9 @@ impl Env<'_> {
                 reject!(Kfunc, "kfunc bpf_rdonly_cast type ID argument must be of a struct");
             }
             "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => {
-                let (Some(size), Some((dynptr, kind))) = (meta.constant, meta.dynptr) else { unmodelled!("dynptr slice") };
+                let (Some(size), Some((dynptr, kind))) = (meta.constant, meta.dynptr) else {
+                    unmodelled!("dynptr slice")
+                };
                 let mut flags = Flags::NONE;
                 if matches!(kind, DynptrKind::Skb | DynptrKind::Xdp) {
                     flags = flags.with(Flags::DYN_SLICE);
@@ -645,12 +748,18 @@ impl Env<'_> {
                 } else if !self.may_access_packet(Dir::Write, None) {
                     reject!(PacketWrite, "the prog does not allow writes to packet data");
                 }
-                return Ok(Reg::pointer(Type::new(Base::Mem, flags), Data::Slice { size: size as u32, dynptr }));
+                return Ok(Reg::pointer(
+                    Type::new(Base::Mem, flags),
+                    Data::Slice { size: size as u32, dynptr },
+                ));
             }
             _ => {}
         }
         if k.has(kf::KF_ARENA_RET) {
-            return Ok(Reg { v: super::value::Value::UNKNOWN, ..Reg::pointer(Type::plain(Base::Arena), Data::None) });
+            return Ok(Reg {
+                v: super::value::Value::UNKNOWN,
+                ..Reg::pointer(Type::plain(Base::Arena), Data::None)
+            });
         }
         if t == TypeId::VOID && meta.r0_size == 0 {
             return Ok(Reg::UNKNOWN);
@@ -673,11 +782,16 @@ impl Env<'_> {
                     meta.r0_size = s as u64;
                     meta.r0_rdonly = true;
                 }
-                None => reject!(Kfunc, "kernel function {} returns pointer type that is not supported", k.name),
+                None => {
+                    reject!(Kfunc, "kernel function {} returns pointer type that is not supported", k.name)
+                }
             }
         }
         let flags = if meta.r0_rdonly { Flags::RDONLY } else { Flags::NONE };
-        Ok(Reg { ref_id: meta.ref_id, ..Reg::pointer(Type::new(Base::Mem, flags), Data::Size(meta.r0_size as u32)) })
+        Ok(Reg {
+            ref_id: meta.ref_id,
+            ..Reg::pointer(Type::new(Base::Mem, flags), Data::Size(meta.r0_size as u32))
+        })
     }
 
     pub(super) fn access_kptr(

@@ -117,7 +117,7 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         Err(Stop::Reject(violation)) => {
             let path = env.history_of(&violation);
             Verdict::Reject(Rejection { insn, violation: *violation, path })
-        },
+        }
         Err(Stop::Unmodelled(feature)) => Verdict::Unmodelled(Unmodelled { feature, insn }),
     };
     let mut stats = env.stats;
@@ -201,7 +201,8 @@ impl Env<'_> {
             known |= 1 << 16;
         }
         let attaches = self.enum_max("bpf_attach_type", "__MAX_BPF_ATTACH_TYPE");
-        let unknown_type = self.enum_max("bpf_prog_type", "").is_some_and(|max| i64::from(self.prog.kind.0) > max);
+        let unknown_type =
+            self.enum_max("bpf_prog_type", "").is_some_and(|max| i64::from(self.prog.kind.0) > max);
         // Only types that look at the attach type find out that it does not exist.
         let too_new = attaches.is_some_and(|max| i64::from(self.prog.attach.0) >= max);
         if self.prog.flags & !known != 0 || unknown_type || !self.attach_fits_type(too_new) {

@@ -147,7 +147,9 @@ impl Env<'_> {
     }
 
     fn returns_void(&self, sub: u32) -> bool {
-        let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else { return false };
+        let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else {
+            return false;
+        };
         btf.proto(func).and_then(|p| btf.resolve(p.ret)) == Some(TypeId::VOID)
     }
 
@@ -229,10 +231,7 @@ impl Env<'_> {
             reject!(SubprogArgs, "R{r} type={}", self.type_text(reg.ty));
         };
         let f = reg.ty.flags;
-        let base_ok = matches!(
-            f.without(Flags::MAYBE_NULL),
-            Flags::NONE | Flags::TRUSTED | Flags::RCU
-        );
+        let base_ok = matches!(f.without(Flags::MAYBE_NULL), Flags::NONE | Flags::TRUSTED | Flags::RCU);
         let null_ok = !f.any(Flags::MAYBE_NULL) || flags.any(Flags::MAYBE_NULL);
         if !base_ok || !null_ok {
             reject!(ArgNull, "Possibly NULL pointer passed to helper arg{r}");
@@ -381,7 +380,8 @@ impl Env<'_> {
             return Ok(Flow::To(callsite + 1));
         }
         if let Some(prev) = self.previous_entry(callsite, None)? {
-            let mut cur = std::mem::replace(&mut self.cur, State::new(0, Frame::new(0, 0, 0, Entry::Top), false));
+            let mut cur =
+                std::mem::replace(&mut self.cur, State::new(0, Frame::new(0, 0, 0, Entry::Top), false));
             let result = self.widen(prev, &mut cur);
             self.cur = cur;
             result?;
@@ -447,7 +447,11 @@ impl Env<'_> {
             self.set_callback_args(&mut frame, call, &caller)?;
             let state = State::new(start, frame, self.prog.sleepable());
             if self.waiting.len() + 1 > super::env::MAX_WAITING {
-                reject!(TooComplex, "The sequence of {} jumps is too complex for async cb.", self.waiting.len() + 1);
+                reject!(
+                    TooComplex,
+                    "The sequence of {} jumps is too complex for async cb.",
+                    self.waiting.len() + 1
+                );
             }
             self.waiting.push(super::env::Waiting { state, at: start, from: pc });
             return Ok(());
@@ -475,7 +479,8 @@ impl Env<'_> {
 
     /// Before 6.7 a callback was walked once, as if called in place of the helper (`__check_func_call()`).
     pub(super) fn enter_callback(&mut self, call: &Call, caller: &[Reg; 6]) -> Checked<Option<u32>> {
-        let sync = matches!(call.func, id::LOOP | id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN);
+        let sync =
+            matches!(call.func, id::LOOP | id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN);
         let (Some(sub), true) = (call.subprog, sync) else { return Ok(None) };
         if self.has(Feature::CallbackUnrolling) {
             return Ok(None);
@@ -524,10 +529,14 @@ impl Env<'_> {
             }
             id::FIND_VMA => {
                 frame.regs[1] = caller[1];
-                let Some(vma) = self.profile.kernel_struct("vm_area_struct") else { unmodelled!("find_vma without BTF") };
-                let flags = if self.profile.release >= Release::new(6, 12) { Flags::TRUSTED } else { Flags::NONE };
+                let Some(vma) = self.profile.kernel_struct("vm_area_struct") else {
+                    unmodelled!("find_vma without BTF")
+                };
+                let flags =
+                    if self.profile.release >= Release::new(6, 12) { Flags::TRUSTED } else { Flags::NONE };
                 let flags = if self.profile.release >= Release::new(6, 18) { flags } else { Flags::NONE };
-                frame.regs[2] = Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of: BtfOf::Kernel, id: vma });
+                frame.regs[2] =
+                    Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of: BtfOf::Kernel, id: vma });
                 frame.regs[3] = caller[4];
             }
             id::USER_RINGBUF_DRAIN => {
@@ -552,10 +561,7 @@ impl Env<'_> {
 }
 
 /// The subprograms, in order, from calls and callback addresses (`add_subprog_and_kfunc()`).
-pub(super) fn find_subprogs(
-    insns: &[Insn],
-    pointers: Pointers,
-) -> Result<Vec<u32>, super::report::Stop> {
+pub(super) fn find_subprogs(insns: &[Insn], pointers: Pointers) -> Result<Vec<u32>, super::report::Stop> {
     let mut starts = vec![0u32];
     for (i, insn) in insns.iter().enumerate() {
         let refers = insn.is_subprog_call() || (pointers == Pointers::Known && insn.is_subprog_address());

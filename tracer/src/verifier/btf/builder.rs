@@ -21,12 +21,7 @@ impl Default for BtfBuilder {
 
 impl BtfBuilder {
     pub fn new() -> Self {
-        BtfBuilder {
-            types: Vec::new(),
-            strings: vec![0],
-            next_id: 1,
-            first_string: 0,
-        }
+        BtfBuilder { types: Vec::new(), strings: vec![0], next_id: 1, first_string: 0 }
     }
 
     /// A blob whose ids and strings continue those of `base`.
@@ -77,14 +72,7 @@ impl BtfBuilder {
 
     /// An integer of `size` bytes; `encoding`: 1 signed, 2 char, 4 bool.
     pub fn int(&mut self, name: &str, size: u32, encoding: u32) -> TypeId {
-        self.record(
-            name,
-            Kind::Int,
-            0,
-            0,
-            size,
-            &[(encoding << 24) | (size * 8)],
-        )
+        self.record(name, Kind::Int, 0, 0, size, &[(encoding << 24) | (size * 8)])
     }
 
     /// A pointer, typedef, qualifier, type tag or forward declaration.
@@ -112,26 +100,14 @@ impl BtfBuilder {
         size: u32,
         members: &[(&str, TypeId, u32)],
     ) -> TypeId {
-        let tail = self.named(
-            members
-                .iter()
-                .map(|&(name, id, offset)| (name, [id.0, offset])),
-        );
+        let tail = self.named(members.iter().map(|&(name, id, offset)| (name, [id.0, offset])));
         self.record(name, kind, members.len(), 0, size, &tail)
     }
 
     /// A struct with bitfields; members are (name, type, bit offset, width in bits or 0).
-    pub fn bitfields(
-        &mut self,
-        name: &str,
-        size: u32,
-        members: &[(&str, TypeId, u32, u32)],
-    ) -> TypeId {
-        let tail = self.named(
-            members
-                .iter()
-                .map(|&(name, id, offset, bits)| (name, [id.0, bits << 24 | offset])),
-        );
+    pub fn bitfields(&mut self, name: &str, size: u32, members: &[(&str, TypeId, u32, u32)]) -> TypeId {
+        let tail =
+            self.named(members.iter().map(|&(name, id, offset, bits)| (name, [id.0, bits << 24 | offset])));
         self.record(name, Kind::Struct, members.len(), 1, size, &tail)
     }
 
@@ -151,11 +127,8 @@ impl BtfBuilder {
 
     /// An unsigned enum of 8 bytes.
     pub fn enumeration64(&mut self, name: &str, values: &[(&str, u64)]) -> TypeId {
-        let tail = self.named(
-            values
-                .iter()
-                .map(|&(name, value)| (name, [value as u32, (value >> 32) as u32])),
-        );
+        let tail =
+            self.named(values.iter().map(|&(name, value)| (name, [value as u32, (value >> 32) as u32])));
         self.record(name, Kind::Enum64, values.len(), 0, 8, &tail)
     }
 
@@ -176,23 +149,13 @@ impl BtfBuilder {
 
     /// A section; variables are (type, offset, size).
     pub fn datasec(&mut self, name: &str, size: u32, vars: &[(TypeId, u32, u32)]) -> TypeId {
-        let tail: Vec<u32> = vars
-            .iter()
-            .flat_map(|&(id, offset, size)| [id.0, offset, size])
-            .collect();
+        let tail: Vec<u32> = vars.iter().flat_map(|&(id, offset, size)| [id.0, offset, size]).collect();
         self.record(name, Kind::Datasec, vars.len(), 0, size, &tail)
     }
 
     /// A tag on a declaration, or on the member or parameter with this number.
     pub fn decl_tag(&mut self, name: &str, type_id: TypeId, component: Option<u32>) -> TypeId {
-        self.record(
-            name,
-            Kind::DeclTag,
-            0,
-            0,
-            type_id.0,
-            &[component.unwrap_or(u32::MAX)],
-        )
+        self.record(name, Kind::DeclTag, 0, 0, type_id.0, &[component.unwrap_or(u32::MAX)])
     }
 
     /// The blob.
@@ -207,10 +170,7 @@ impl BtfBuilder {
         blob
     }
 
-    fn named<'n, const N: usize>(
-        &mut self,
-        elements: impl Iterator<Item = (&'n str, [u32; N])>,
-    ) -> Vec<u32> {
+    fn named<'n, const N: usize>(&mut self, elements: impl Iterator<Item = (&'n str, [u32; N])>) -> Vec<u32> {
         let mut words = Vec::new();
         for (name, rest) in elements {
             words.push(self.string(name));

@@ -59,48 +59,28 @@ impl Btf {
     pub fn field_batch(&self, wanted: &[(&str, &str)]) -> Vec<Option<FieldLocation>> {
         let names: Vec<_> = wanted
             .iter()
-            .flat_map(|(name, _)| {
-                [
-                    (Kind::Struct, *name),
-                    (Kind::Union, name),
-                    (Kind::Typedef, name),
-                ]
-            })
+            .flat_map(|(name, _)| [(Kind::Struct, *name), (Kind::Union, name), (Kind::Typedef, name)])
             .collect();
         let found = self.find_batch(&names);
         let fields = wanted.iter().zip(found.chunks_exact(3));
-        fields
-            .map(|((_, path), ids)| ids.iter().flatten().find_map(|&id| self.field_of(id, path)))
-            .collect()
+        fields.map(|((_, path), ids)| ids.iter().flatten().find_map(|&id| self.field_of(id, path))).collect()
     }
 
     /// The location of the member at `path` in a struct or union.
     pub fn field_of(&self, id: TypeId, path: &str) -> Option<FieldLocation> {
-        let mut cursor = Cursor {
-            type_id: id,
-            bit_offset: 0,
-            bitfield_size: 0,
-        };
+        let mut cursor = Cursor { type_id: id, bit_offset: 0, bitfield_size: 0 };
         for step in path.split('.') {
             let (name, mut indices) = step.split_at(step.find('[').unwrap_or(step.len()));
-            let (Type::Struct(composite) | Type::Union(composite)) =
-                self.resolved(cursor.type_id)?
-            else {
+            let (Type::Struct(composite) | Type::Union(composite)) = self.resolved(cursor.type_id)? else {
                 return None;
             };
             cursor = self.member_named(
                 cursor,
                 composite,
                 name,
-                &mut Budget {
-                    depth: MAX_DEPTH,
-                    members: MAX_MEMBERS,
-                },
+                &mut Budget { depth: MAX_DEPTH, members: MAX_MEMBERS },
             )?;
-            while let Some((index, rest)) = indices
-                .strip_prefix('[')
-                .and_then(|rest| rest.split_once(']'))
-            {
+            while let Some((index, rest)) = indices.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
                 cursor = self.element(cursor, index.parse().ok()?)?;
                 indices = rest;
             }
@@ -131,16 +111,12 @@ impl Btf {
         if let Some(member) = composite.members().find(|member| member.name == name) {
             return Some(at(&member));
         }
-        let found = composite
-            .members()
-            .filter(|member| member.name.is_empty())
-            .find_map(|member| {
-                let (Type::Struct(inner) | Type::Union(inner)) = self.resolved(member.type_id)?
-                else {
-                    return None;
-                };
-                self.member_named(at(&member), inner, name, budget)
-            });
+        let found = composite.members().filter(|member| member.name.is_empty()).find_map(|member| {
+            let (Type::Struct(inner) | Type::Union(inner)) = self.resolved(member.type_id)? else {
+                return None;
+            };
+            self.member_named(at(&member), inner, name, budget)
+        });
         budget.depth += 1;
         found
     }
@@ -154,9 +130,7 @@ impl Btf {
         if index >= array.count && array.count != 0 {
             return None;
         }
-        let bits = u64::from(size)
-            .checked_mul(8)?
-            .checked_mul(u64::from(index))?;
+        let bits = u64::from(size).checked_mul(8)?.checked_mul(u64::from(index))?;
         Some(Cursor {
             type_id: array.element,
             bit_offset: base.bit_offset.checked_add(bits)?,
@@ -191,10 +165,7 @@ impl Btf {
             offset_bytes: u32::try_from(storage / 8).ok()?,
             bit_offset,
             size,
-            bitfield: Some(Bitfield {
-                shift: (bit_offset - storage) as u32,
-                bits,
-            }),
+            bitfield: Some(Bitfield { shift: (bit_offset - storage) as u32, bits }),
             type_id: cursor.type_id,
         })
     }

@@ -24,12 +24,7 @@ impl Btf {
         let Type::Func(func) = self.get(id)? else {
             return None;
         };
-        Some(FuncSignature {
-            id,
-            name: func.name,
-            linkage: func.linkage,
-            proto: self.proto(func.proto)?,
-        })
+        Some(FuncSignature { id, name: func.name, linkage: func.linkage, proto: self.proto(func.proto)? })
     }
 
     /// The function prototype that `id` stands for: itself one, or a function, or a pointer or typedef that leads to one.

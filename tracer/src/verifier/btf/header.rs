@@ -21,10 +21,7 @@ pub(super) struct Sections {
 
 pub(super) fn read(data: &[u8]) -> Result<Sections, BtfError> {
     if data.len() < MIN_LEN {
-        return Err(BtfError::TruncatedHeader {
-            have: data.len(),
-            need: MIN_LEN,
-        });
+        return Err(BtfError::TruncatedHeader { have: data.len(), need: MIN_LEN });
     }
     let magic = u16::from_le_bytes([data[0], data[1]]);
     if magic == MAGIC.swap_bytes() {
@@ -38,10 +35,7 @@ pub(super) fn read(data: &[u8]) -> Result<Sections, BtfError> {
     }
     let header_len = word(data, 4) as usize;
     if header_len < MIN_LEN || header_len > data.len() {
-        return Err(BtfError::TruncatedHeader {
-            have: data.len(),
-            need: header_len.max(MIN_LEN),
-        });
+        return Err(BtfError::TruncatedHeader { have: data.len(), need: header_len.max(MIN_LEN) });
     }
     let section = |name, at: usize| -> Result<Range<usize>, BtfError> {
         let (offset, length) = (word(data, at), word(data, at + 4));
@@ -57,14 +51,6 @@ pub(super) fn read(data: &[u8]) -> Result<Sections, BtfError> {
         }
         Ok(start as usize..end as usize)
     };
-    let layout = if header_len >= WITH_LAYOUT {
-        section("layout", 24)?
-    } else {
-        0..0
-    };
-    Ok(Sections {
-        types: section("types", 8)?,
-        strings: section("strings", 16)?,
-        layout,
-    })
+    let layout = if header_len >= WITH_LAYOUT { section("layout", 24)? } else { 0..0 };
+    Ok(Sections { types: section("types", 8)?, strings: section("strings", 16)?, layout })
 }

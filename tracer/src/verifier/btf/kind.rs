@@ -63,10 +63,7 @@ impl Kind {
 
     /// `const`, `volatile`, `restrict` and type tags: they change no layout and have no name of their own.
     pub fn is_qualifier(self) -> bool {
-        matches!(
-            self,
-            Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag
-        )
+        matches!(self, Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag)
     }
 
     /// What the kernel calls a modifier: the qualifiers, and `typedef`.

@@ -15,7 +15,10 @@
 //! References to types that do not exist and circular types are found when they are followed, and end as `None`.
 //! It must not know: files, ELF, programs, the running kernel.
 
+mod batch;
 pub mod builder;
+mod check;
+mod edit;
 mod error;
 mod field;
 mod func;
@@ -32,6 +35,8 @@ mod types;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+pub use check::{BtfRules, Refusal, Rule, check};
+pub use edit::BtfEditor;
 pub use error::BtfError;
 pub use field::{Bitfield, FieldLocation};
 pub use func::FuncSignature;
@@ -39,8 +44,8 @@ pub use index::essential_name;
 pub use kind::Kind;
 pub use resolve::MAX_DEPTH;
 pub use types::{
-    Array, Composite, Datasec, DeclTag, DeclTagTarget, Enum, EnumValue, Func, FuncLinkage,
-    FuncProto, Fwd, FwdKind, Int, Linkage, Member, Param, SectionVar, Type, TypeTag, Var,
+    Array, Composite, Datasec, DeclTag, DeclTagTarget, Enum, EnumValue, Func, FuncLinkage, FuncProto, Fwd,
+    FwdKind, Int, Linkage, Member, Param, SectionVar, Type, TypeTag, Var,
 };
 
 /// The number of a type within one BTF (and its base). 0 is `void`.
@@ -58,25 +63,33 @@ impl core::fmt::Display for TypeId {
     }
 }
 
+/// Whether a struct's record can declare bitfields (the kind flag).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemberFlags {
+    Plain,
+    WithBitfields,
+}
+
 /// One blob of BTF, alone or split (a module's BTF, on top of the kernel's).
 pub struct Btf {
     data: Cow<'static, [u8]>,
     /// Where the strings lie in `data`.
     strings: core::ops::Range<usize>,
+    /// Where the types end in `data`.
+    types_end: usize,
     /// Byte offset in `data` of each of this blob's own records; the first has id `first_id`.
     records: Vec<u32>,
     base: Option<Arc<Btf>>,
     first_id: u32,
     first_string: u32,
     index: OnceLock<index::NameIndex>,
+    /// Searches by name that were made without the index.
+    scans: core::sync::atomic::AtomicU32,
 }
 
 impl core::fmt::Debug for Btf {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Btf")
-            .field("types", &self.records.len())
-            .field("first_id", &self.first_id)
-            .finish()
+        f.debug_struct("Btf").field("types", &self.records.len()).field("first_id", &self.first_id).finish()
     }
 }
 
@@ -87,10 +100,7 @@ impl Btf {
     }
 
     /// Reads split BTF, whose type and string numbers continue those of `base` (a module's, on the kernel's).
-    pub fn parse_split(
-        data: impl Into<Cow<'static, [u8]>>,
-        base: Arc<Btf>,
-    ) -> Result<Btf, BtfError> {
+    pub fn parse_split(data: impl Into<Cow<'static, [u8]>>, base: Arc<Btf>) -> Result<Btf, BtfError> {
         Self::parse_on(data.into(), Some(base))
     }
 
@@ -103,12 +113,14 @@ impl Btf {
         strings::check(&data, &sections.strings, first_string)?;
         let records = scan::records(&data, &sections, first_id)?;
         Ok(Btf {
+            types_end: sections.types.end,
             strings: sections.strings,
             records,
             base,
             first_id,
             first_string,
             index: OnceLock::new(),
+            scans: core::sync::atomic::AtomicU32::new(0),
             data,
         })
     }
@@ -155,6 +167,16 @@ impl Btf {
         }
         let (owner, record) = self.locate(id)?;
         Some(scan::kind_of(scan::word(&owner.data, record + 4)))
+    }
+
+    /// How a struct's or union's members are encoded.
+    pub fn member_flags(&self, id: TypeId) -> MemberFlags {
+        match self.locate(id) {
+            Some((owner, record)) if scan::kind_flag(scan::word(&owner.data, record + 4)) => {
+                MemberFlags::WithBitfields
+            }
+            _ => MemberFlags::Plain,
+        }
     }
 
     /// A type's own name; empty for what has none, and for an id that does not exist.

@@ -2,6 +2,7 @@
 //!
 //! Chains are followed for at most `MAX_DEPTH` steps, the kernel's and libbpf's own bound, so that a circular type ends.
 
+use super::scan::{kind_of, word};
 use super::{Btf, Kind, Type, TypeId};
 
 /// How long a chain of modifiers, or how deep a nesting of arrays and anonymous members, is followed.
@@ -36,16 +37,19 @@ impl Btf {
 
     /// The type that a pointer, typedef, qualifier, tag, function or variable refers to.
     pub fn referent(&self, id: TypeId) -> Option<TypeId> {
-        match self.get(id)? {
-            Type::Ptr(target)
-            | Type::Typedef { target, .. }
-            | Type::Volatile(target)
-            | Type::Const(target)
-            | Type::Restrict(target) => Some(target),
-            Type::TypeTag(tag) => Some(tag.target),
-            Type::Func(func) => Some(func.proto),
-            Type::Var(var) => Some(var.type_id),
-            Type::DeclTag(tag) => Some(tag.type_id),
+        match self.kind_and_word(id)? {
+            (
+                Kind::Ptr
+                | Kind::Typedef
+                | Kind::Volatile
+                | Kind::Const
+                | Kind::Restrict
+                | Kind::TypeTag
+                | Kind::Func
+                | Kind::Var
+                | Kind::DeclTag,
+                target,
+            ) => Some(TypeId(target)),
             _ => None,
         }
     }
@@ -55,34 +59,39 @@ impl Btf {
     pub fn size_of(&self, mut id: TypeId) -> Option<u32> {
         let mut count = 1_u32;
         for _ in 0..MAX_DEPTH {
-            let size = match self.get(id)? {
-                Type::Int(int) => int.size,
-                Type::Struct(composite) | Type::Union(composite) => composite.size,
-                Type::Enum(e) | Type::Enum64(e) => e.size,
-                Type::Float { size, .. } => size,
-                Type::Datasec(section) => section.size,
-                Type::Ptr(_) => 8,
-                Type::Array(array) => {
+            let size = match self.kind_and_word(id)? {
+                (
+                    Kind::Int
+                    | Kind::Struct
+                    | Kind::Union
+                    | Kind::Enum
+                    | Kind::Enum64
+                    | Kind::Float
+                    | Kind::Datasec,
+                    size,
+                ) => size,
+                (Kind::Ptr, _) => 8,
+                (Kind::Array, _) => {
+                    let Type::Array(array) = self.get(id)? else {
+                        return None;
+                    };
                     count = count.checked_mul(array.count)?;
                     id = array.element;
                     continue;
                 }
-                Type::Typedef { .. }
-                | Type::Volatile(_)
-                | Type::Const(_)
-                | Type::Restrict(_)
-                | Type::TypeTag(_)
-                | Type::DeclTag(_)
-                | Type::Var(_) => {
-                    id = self.referent(id)?;
+                (kind, target) if kind.is_modifier() || matches!(kind, Kind::DeclTag | Kind::Var) => {
+                    id = TypeId(target);
                     continue;
                 }
-                Type::Void | Type::Fwd(_) | Type::Func(_) | Type::FuncProto(_) | Type::Unknown => {
-                    return None;
-                }
+                _ => return None,
             };
             return count.checked_mul(size);
         }
         None
+    }
+    /// The kind, and the word that is a size or another type's id. `void` has neither.
+    fn kind_and_word(&self, id: TypeId) -> Option<(Kind, u32)> {
+        let (owner, record) = self.locate(id)?;
+        Some((kind_of(word(&owner.data, record + 4)), word(&owner.data, record + 8)))
     }
 }

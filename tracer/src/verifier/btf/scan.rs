@@ -38,11 +38,7 @@ fn kind_number(info: u32) -> u32 {
 }
 
 /// The offset in `data` of each record, in order of their ids; the first is `first_id`.
-pub(super) fn records(
-    data: &[u8],
-    sections: &Sections,
-    first_id: u32,
-) -> Result<Vec<u32>, BtfError> {
+pub(super) fn records(data: &[u8], sections: &Sections, first_id: u32) -> Result<Vec<u32>, BtfError> {
     let end = sections.types.end;
     let types = &data[..end];
     let tails = tails(&data[sections.layout.clone()]);
@@ -52,38 +48,21 @@ pub(super) fn records(
     while at < end {
         let id = || first_id.saturating_add(records.len() as u32);
         if end - at < COMMON {
-            return Err(BtfError::TruncatedType {
-                id: id(),
-                offset: at,
-                need: COMMON,
-                have: end - at,
-            });
+            return Err(BtfError::TruncatedType { id: id(), offset: at, need: COMMON, have: end - at });
         }
         let info = word(types, at + 4);
         let Some(tail) = tails[kind_number(info) as usize] else {
-            return Err(BtfError::UnknownKind {
-                id: id(),
-                offset: at,
-                kind: kind_number(info),
-            });
+            return Err(BtfError::UnknownKind { id: id(), offset: at, kind: kind_number(info) });
         };
         let need = COMMON + usize::from(tail.fixed) + usize::from(tail.each) * vlen_of(info);
         if end - at < need {
-            return Err(BtfError::TruncatedType {
-                id: id(),
-                offset: at,
-                need,
-                have: end - at,
-            });
+            return Err(BtfError::TruncatedType { id: id(), offset: at, need, have: end - at });
         }
         // `header::read` ends every section below 4 GiB.
         records.push(at as u32);
         at += need;
     }
-    match u32::try_from(records.len())
-        .ok()
-        .and_then(|n| first_id.checked_add(n))
-    {
+    match u32::try_from(records.len()).ok().and_then(|n| first_id.checked_add(n)) {
         Some(_) => Ok(records),
         None => Err(BtfError::TooManyTypes),
     }
@@ -95,10 +74,7 @@ fn tails(layout: &[u8]) -> [Option<Tail>; 32] {
     let mut tails = [None; 32];
     tails[..TAILS.len()].copy_from_slice(&TAILS);
     for (entry, tail) in layout.chunks_exact(4).zip(&mut tails).skip(TAILS.len()) {
-        *tail = Some(Tail {
-            fixed: entry[0],
-            each: entry[1],
-        });
+        *tail = Some(Tail { fixed: entry[0], each: entry[1] });
     }
     tails
 }

@@ -19,54 +19,26 @@ fn file_btf() -> BtfBuilder {
     let inner = b.structure("", 8, &[("b", int, 0), ("c", int, 32)]);
     let either = b.union("", 8, &[("a", long, 0), ("", inner, 0)]);
     let ints = b.array(int, int, 4);
-    b.structure(
-        "file",
-        40,
-        &[("", either, 0), ("f_path", path_t, 64), ("nums", ints, 192)],
-    );
+    b.structure("file", 40, &[("", either, 0), ("f_path", path_t, 64), ("nums", ints, 192)]);
     b
 }
 
 #[test]
 fn paths_walk_anonymous_members_typedefs_and_arrays() {
     let btf = parse(&file_btf());
-    let offset = |path| {
-        btf.field("file", path)
-            .map(|field| (field.offset_bytes, field.size))
-    };
+    let offset = |path| btf.field("file", path).map(|field| (field.offset_bytes, field.size));
     assert_eq!(offset("a"), Some((0, 8)));
     assert_eq!(offset("c"), Some((4, 4)));
     assert_eq!(offset("f_path.dentry"), Some((16, 8)));
     assert_eq!(offset("nums"), Some((24, 16)));
     assert_eq!(offset("nums[3]"), Some((36, 4)));
-    for missing in [
-        "",
-        "x",
-        "f_path.",
-        "f_path.dentry.d_seq",
-        "nums[4]",
-        "nums[",
-        "nums[1]x",
-        "a.b",
-    ] {
+    for missing in ["", "x", "f_path.", "f_path.dentry.d_seq", "nums[4]", "nums[", "nums[1]x", "a.b"] {
         assert_eq!(offset(missing), None, "{missing}");
     }
-    assert_eq!(
-        btf.field("path_t", "dentry")
-            .map(|field| field.offset_bytes),
-        Some(8)
-    );
-    let wanted = [
-        ("file", "f_path.mnt"),
-        ("nothing", "x"),
-        ("dentry", "d_seq"),
-        ("path_t", "mnt"),
-        ("file", "none"),
-    ];
-    let one_by_one: Vec<_> = wanted
-        .iter()
-        .map(|(name, path)| btf.field(name, path))
-        .collect();
+    assert_eq!(btf.field("path_t", "dentry").map(|field| field.offset_bytes), Some(8));
+    let wanted =
+        [("file", "f_path.mnt"), ("nothing", "x"), ("dentry", "d_seq"), ("path_t", "mnt"), ("file", "none")];
+    let one_by_one: Vec<_> = wanted.iter().map(|(name, path)| btf.field(name, path)).collect();
     assert_eq!(btf.field_batch(&wanted), one_by_one);
     assert_eq!(one_by_one.iter().filter(|field| field.is_some()).count(), 3);
 }
@@ -85,10 +57,7 @@ fn bitfields_of_both_encodings() {
         (4, 37, Some(Bitfield { shift: 5, bits: 3 }))
     );
     assert_eq!(btf.field("new", "whole").expect("there").bitfield, None);
-    assert_eq!(
-        btf.field("old", "bits").expect("there").bitfield,
-        Some(Bitfield { shift: 11, bits: 5 })
-    );
+    assert_eq!(btf.field("old", "bits").expect("there").bitfield, Some(Bitfield { shift: 11, bits: 5 }));
 }
 
 #[test]
@@ -109,58 +78,21 @@ fn every_kind_has_its_view() {
     let btf = parse(&b);
 
     let signature = btf.func("f").expect("a function");
-    assert_eq!(
-        (signature.id, signature.linkage, signature.proto.ret),
-        (func, FuncLinkage::Global, int)
-    );
+    assert_eq!((signature.id, signature.linkage, signature.proto.ret), (func, FuncLinkage::Global, int));
     let params: Vec<_> = signature.proto.params().collect();
-    assert_eq!(
-        params,
-        [
-            Param {
-                name: "a",
-                type_id: int
-            },
-            Param {
-                name: "",
-                type_id: TypeId::VOID
-            }
-        ]
-    );
+    assert_eq!(params, [Param { name: "a", type_id: int }, Param { name: "", type_id: TypeId::VOID }]);
     assert!(btf.proto(ptr).is_some());
     assert!(matches!(btf.get(small), Some(Type::Enum(e)) if e.values().all(|v| v.value == -5)));
     assert!(matches!(btf.get(wide), Some(Type::Enum64(e)) if e.value("BIG") == Some(-2)));
     assert_eq!(btf.enum_value("", "BIG"), Some(-2));
     assert_eq!(btf.enum_value("e", "BIG"), None);
-    let Some(Type::Datasec(datasec)) = btf.get(section) else {
-        panic!("a section")
-    };
-    assert_eq!(
-        datasec.vars().collect::<Vec<_>>(),
-        [SectionVar {
-            type_id: var,
-            offset: 0,
-            size: 4
-        }]
-    );
-    let expected = DeclTag {
-        name: "tagged",
-        type_id: func,
-        target: DeclTagTarget::Component(1),
-    };
+    let Some(Type::Datasec(datasec)) = btf.get(section) else { panic!("a section") };
+    assert_eq!(datasec.vars().collect::<Vec<_>>(), [SectionVar { type_id: var, offset: 0, size: 4 }]);
+    let expected = DeclTag { name: "tagged", type_id: func, target: DeclTagTarget::Component(1) };
     assert_eq!(btf.decl_tags().collect::<Vec<_>>(), [(tag, expected)]);
     assert_eq!(btf.resolve(type_tag), Some(int));
-    assert_eq!(
-        [float, fwd, type_tag, var].map(|id| btf.size_of(id)),
-        [Some(8), None, Some(4), Some(4)]
-    );
-    assert!(matches!(
-        btf.get(fwd),
-        Some(Type::Fwd(Fwd {
-            name: "later",
-            kind: FwdKind::Union
-        }))
-    ));
+    assert_eq!([float, fwd, type_tag, var].map(|id| btf.size_of(id)), [Some(8), None, Some(4), Some(4)]);
+    assert!(matches!(btf.get(fwd), Some(Type::Fwd(Fwd { name: "later", kind: FwdKind::Union }))));
     assert!(matches!(btf.get(TypeId::VOID), Some(Type::Void)));
     assert!(btf.get(TypeId(btf.type_count())).is_none());
 }
@@ -173,18 +105,9 @@ fn lookup_by_name_is_in_order_of_id_and_ignores_no_flavor() {
     let second = b.structure("s", 2, &[]);
     let flavored = b.structure("s___old", 3, &[]);
     let btf = parse(&b);
-    assert_eq!(
-        btf.find_all(Kind::Struct, "s").collect::<Vec<_>>(),
-        [first, second]
-    );
-    assert_eq!(
-        btf.find_name("s").collect::<Vec<_>>(),
-        [first, typedef, second]
-    );
-    assert_eq!(
-        btf.find_essential("s").collect::<Vec<_>>(),
-        [first, typedef, second, flavored]
-    );
+    assert_eq!(btf.find_all(Kind::Struct, "s").collect::<Vec<_>>(), [first, second]);
+    assert_eq!(btf.find_name("s").collect::<Vec<_>>(), [first, typedef, second]);
+    assert_eq!(btf.find_essential("s").collect::<Vec<_>>(), [first, typedef, second, flavored]);
     assert_eq!(btf.find(Kind::Struct, "s___old"), Some(flavored));
     assert_eq!(btf.find(Kind::Union, "s"), None);
     let batch = btf.find_batch(&[
@@ -209,16 +132,8 @@ fn split_btf_continues_its_base() {
     let split = Btf::parse_split(b.build(), Arc::clone(&base)).expect("well-formed");
     assert_eq!(own.0, base.type_count());
     assert_eq!((split.name(own), split.name(file)), ("own", "file"));
-    assert_eq!(
-        split
-            .field("own", "inner.f_path.dentry")
-            .map(|field| field.offset_bytes),
-        Some(16)
-    );
-    assert_eq!(
-        split.find_batch(&[(Kind::Struct, "own"), (Kind::Struct, "file")]),
-        [Some(own), Some(file)]
-    );
+    assert_eq!(split.field("own", "inner.f_path.dentry").map(|field| field.offset_bytes), Some(16));
+    assert_eq!(split.find_batch(&[(Kind::Struct, "own"), (Kind::Struct, "file")]), [Some(own), Some(file)]);
 }
 
 #[test]
@@ -249,11 +164,7 @@ fn circular_and_dangling_types_end() {
 fn truncation_and_damage_are_errors_with_a_place() {
     let blob = file_btf().build();
     for len in 0..blob.len() {
-        assert!(
-            Btf::parse(blob[..len].to_vec()).is_err(),
-            "{len} bytes of {}",
-            blob.len()
-        );
+        assert!(Btf::parse(blob[..len].to_vec()).is_err(), "{len} bytes of {}", blob.len());
     }
     let damaged = |at: usize, byte: u8| {
         let mut blob = blob.clone();
@@ -262,21 +173,8 @@ fn truncation_and_damage_are_errors_with_a_place() {
     };
     assert_eq!(damaged(0, 0), BtfError::BadMagic { found: 0xeb00 });
     assert_eq!(damaged(2, 9), BtfError::BadVersion { found: 9 });
-    assert_eq!(
-        damaged(24 + 7, 30),
-        BtfError::UnknownKind {
-            id: 1,
-            offset: 24,
-            kind: 30
-        }
-    );
-    assert!(matches!(
-        damaged(11, 0xff),
-        BtfError::SectionOutOfBounds {
-            section: "types",
-            ..
-        }
-    ));
+    assert_eq!(damaged(24 + 7, 30), BtfError::UnknownKind { id: 1, offset: 24, kind: 30 });
+    assert!(matches!(damaged(11, 0xff), BtfError::SectionOutOfBounds { section: "types", .. }));
     let mut swapped = blob.clone();
     swapped.swap(0, 1);
     assert_eq!(Btf::parse(swapped).map(|_| ()), Err(BtfError::OtherEndian));
@@ -292,12 +190,8 @@ fn damaged_blobs_never_panic() {
             blob[at] = value;
             let Ok(btf) = Btf::parse(blob) else { continue };
             for id in btf.ids() {
-                let _ = (
-                    btf.resolve(id),
-                    btf.size_of(id),
-                    btf.func_by_id(id),
-                    btf.field_of(id, "f_path.dentry"),
-                );
+                let _ =
+                    (btf.resolve(id), btf.size_of(id), btf.func_by_id(id), btf.field_of(id, "f_path.dentry"));
                 if let Some(Type::Struct(composite)) = btf.get(id) {
                     assert_eq!(composite.members().count(), composite.member_count());
                 }
@@ -314,24 +208,15 @@ fn kinds_that_the_blob_explains_are_skipped() {
     let blob = b.build();
     let (types, strings) = (blob[24..40].to_vec(), blob[40..].to_vec());
     // Kind 20, three elements of 4 bytes after 8 fixed bytes.
-    let strange: Vec<u8> = [0, 20 << 24 | 3, 0, 1, 2, 3, 4, 5]
-        .iter()
-        .flat_map(|w: &u32| w.to_le_bytes())
-        .collect();
+    let strange: Vec<u8> =
+        [0, 20 << 24 | 3, 0, 1, 2, 3, 4, 5].iter().flat_map(|w: &u32| w.to_le_bytes()).collect();
     let mut layout = vec![0_u8; 21 * 4];
     layout[80..82].copy_from_slice(&[8, 4]);
     let types = [strange, types].concat();
     let at_strings = types.len() as u32;
     let at_layout = at_strings + strings.len() as u32;
-    let header = [
-        32,
-        0,
-        types.len() as u32,
-        at_strings,
-        strings.len() as u32,
-        at_layout,
-        layout.len() as u32,
-    ];
+    let header =
+        [32, 0, types.len() as u32, at_strings, strings.len() as u32, at_layout, layout.len() as u32];
     let mut blob = vec![0x9f, 0xeb, 1, 0];
     blob.extend(header.iter().flat_map(|w| w.to_le_bytes()));
     blob.extend([types, strings, layout].concat());

@@ -47,7 +47,8 @@ impl Env<'_> {
                 scalar(off >= 0 && off + s <= SIZE_OF_PT_REGS && dir == Dir::Read && aligned)
             }
             ProgType::TRACEPOINT => {
-                let max = if self.profile.release >= super::profile::Release::new(5, 16) { 8192 } else { 2048 };
+                let max =
+                    if self.profile.release >= super::profile::Release::new(5, 16) { 8192 } else { 2048 };
                 scalar((8..max).contains(&off) && dir == Dir::Read && aligned)
             }
             ProgType::PERF_EVENT => {
