@@ -140,7 +140,12 @@ pub fn exec(wishes: &Wishes, facts: &HostFacts) -> Result<Plan, CannotPlan> {
             Ok(_) => "its BTF does not say where a process' ids and threads are kept".to_owned(),
         }));
     }
-    let (candidates, refused) = families(wishes.hook, facts);
+    let (mut candidates, mut refused) = families(wishes.hook, facts);
+    if let Some(reason) = no_registers(facts, &offsets)
+        && let Some(at) = candidates.iter().position(|hook| *hook == Hook::Kprobe)
+    {
+        refused.push(Refusal { hook: candidates.remove(at), reason });
+    }
     if candidates.is_empty() {
         return Err(CannotPlan::NoFamily(refused));
     }
@@ -184,6 +189,15 @@ fn obstacle(hook: Hook, facts: &HostFacts) -> Option<String> {
         }),
         Hook::Tracepoint => None,
     }
+}
+
+/// What keeps a kretprobe from the registers that a system call was made with, and so from failed
+/// execs: before 5.15 (`bpf_task_pt_regs`) only the task's stack leads there.
+fn no_registers(facts: &HostFacts, offsets: &Offsets) -> Option<String> {
+    (facts.version < (5, 15) && offsets.task_stack == tracer_common::ABSENT).then(|| {
+        let why = facts.btf.as_ref().err().map_or("its BTF has no task_struct.stack", String::as_str);
+        format!("before 5.15 a failed exec's arguments are found through BTF alone: {why}")
+    })
 }
 
 /// Which of the functions behind fexit programs this kernel has.
