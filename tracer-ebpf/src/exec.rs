@@ -143,8 +143,12 @@ unsafe fn append_str(scratch: *mut Scratch, space: Space, max: u32, from: u64, m
     unsafe {
         let end = get!(scratch, end);
         let len = kernel::copy_str(space, scratch::at(scratch, end), max, from);
-        if len <= 0 || len > i64::from(max) {
+        if len < 0 || len > i64::from(max) {
             (*record(scratch)).missing |= missing;
+            return 0;
+        }
+        if len == 0 {
+            // An empty string, see `kernel::copy_str`.
             return 0;
         }
         let len = len as u32 - 1;

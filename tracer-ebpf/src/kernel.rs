@@ -51,7 +51,9 @@ pub(crate) unsafe fn copy(space: Space, to: *mut u8, len: u32, from: u64) -> i64
 }
 
 /// Copies a NUL-terminated string of at most `len` bytes, the NUL included: the number of bytes
-/// copied, or a negative errno. A longer string is cut, and ends with a NUL all the same.
+/// copied, or a negative errno. A longer string is cut, and ends with a NUL all the same. An empty
+/// string in user memory counts 0 bytes, without its NUL (mm/maccess.c, `strncpy_from_user_nofault`,
+/// 5.10 to 7.2).
 ///
 /// # Safety
 /// `to` has room for `len` bytes, in the verifier's eyes too.

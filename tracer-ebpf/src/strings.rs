@@ -244,6 +244,10 @@ extern "C" fn next_string(slot: u32, stream: u32, space: u32) -> u32 {
         } else {
             if len > 0 {
                 pending += len as u32;
+            } else if len == 0 {
+                // Empty, see `kernel::copy_str`.
+                to.write_volatile(0);
+                pending += 1;
             } else {
                 // The helper has cleared the destination: an empty string.
                 unreadable(record, stream, get!(scratch, count));

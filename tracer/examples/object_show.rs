@@ -10,9 +10,7 @@ fn main() -> Result<()> {
         anyhow::bail!("usage: object_show BTF VERSION OBJECT...");
     };
     let btf = Btf::parse(std::fs::read(btf)?)?;
-    let (major, minor) = version
-        .split_once('.')
-        .context("a version is MAJOR.MINOR")?;
+    let (major, minor) = version.split_once('.').context("a version is MAJOR.MINOR")?;
     let features = KernelFeatures::of(KernelVersion::new(major.parse()?, minor.parse()?, 0));
     let target = Target {
         btf: Some(&btf),
@@ -37,11 +35,7 @@ fn main() -> Result<()> {
                 continue;
             }
         };
-        println!(
-            "{path}: {} maps, licence '{}'",
-            resolved.maps().len(),
-            object.license()
-        );
+        println!("{path}: {} maps, licence '{}'", resolved.maps().len(), object.license());
         if let Some(refusal) = resolved.btf_refusal() {
             println!("  {refusal}");
         }

@@ -110,7 +110,11 @@ impl Parser<'_> {
             }
             _ => {
                 let start = self.at;
-                while self.s.get(self.at).is_some_and(|c| matches!(c, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')) {
+                while self
+                    .s
+                    .get(self.at)
+                    .is_some_and(|c| matches!(c, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+                {
                     self.at += 1;
                 }
                 std::str::from_utf8(&self.s[start..self.at]).ok()?.parse().ok().map(Json::Num)

@@ -14,7 +14,8 @@ use std::time::Instant;
 
 use tracer::verifier::btf::{Btf, TypeId};
 use tracer::verifier::{
-    AttachType, Config, FuncInfo, Insn, Map, MapType, ProgType, Profile, Program, Release, Report, Verdict, verify,
+    AttachType, Config, FuncInfo, Insn, Map, MapType, Profile, ProgType, Program, Release, Report, Verdict,
+    verify,
 };
 
 mod json;
@@ -92,9 +93,8 @@ fn run(
             continue;
         }
         let Some(t) = truth.get(&key) else { continue };
-        let object = objects
-            .entry(key.0.clone())
-            .or_insert_with(|| Object::read(&dir.join("obj").join(&key.0)));
+        let object =
+            objects.entry(key.0.clone()).or_insert_with(|| Object::read(&dir.join("obj").join(&key.0)));
         let program = program_of(input, object);
         if mutate > 0 {
             damage(&name, &program, &profile, mutate);
@@ -118,7 +118,8 @@ fn run(
 
 /// Verifies the program with random damage, and says if that panics or takes long.
 fn damage(name: &str, program: &Program, profile: &Profile, times: u32) {
-    let mut seed = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ b as u64).wrapping_mul(0x100_0000_01b3));
+    let mut seed =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ b as u64).wrapping_mul(0x100_0000_01b3));
     let mut random = move || {
         seed ^= seed << 13;
         seed ^= seed >> 7;
@@ -167,7 +168,11 @@ fn compare(tally: &mut Tally, name: &str, truth: &Json, report: &Report, verbose
     let msg = truth.str("msg");
     match &report.verdict {
         Verdict::Unmodelled(u) => {
-            tally.reasons.entry(format!("unmodelled {} ({real})", u.feature)).or_default().push(name.to_owned());
+            tally
+                .reasons
+                .entry(format!("unmodelled {} ({real})", u.feature))
+                .or_default()
+                .push(name.to_owned());
         }
         Verdict::Accept if real == "reject" => {
             let reason = format!("FALSE ACCEPT: {}", generic(msg));
@@ -175,7 +180,11 @@ fn compare(tally: &mut Tally, name: &str, truth: &Json, report: &Report, verbose
         }
         Verdict::Reject(r) if real == "accept" => {
             let reason = format!("FALSE REJECT: {}", generic(&r.violation.message));
-            tally.reasons.entry(reason).or_default().push(format!("{name} @{:?} {}", r.insn, r.violation.message));
+            tally
+                .reasons
+                .entry(reason)
+                .or_default()
+                .push(format!("{name} @{:?} {}", r.insn, r.violation.message));
         }
         Verdict::Reject(r) => {
             if let Some(i) = truth.num("insn") {

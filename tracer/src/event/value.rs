@@ -143,7 +143,7 @@ const NAMES: [(u64, &[&str]); 20] = {
         (INTERPRETER, &["interpreter"]),
         (EXE, &["exe"]),
         (CWD, &["cwd"]),
-        (ARGV, &["argv"]),
+        (ARGV, &["argv", "argv_bytes"]),
         (ENV, &["env"]),
         (ARGC, &["argc"]),
         (SET_ID, &["set_uid", "set_gid", "privilege"]),

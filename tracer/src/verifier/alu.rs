@@ -109,7 +109,8 @@ impl Env<'_> {
         self.check_alu_fields(insn, AluOp::Mov)?;
         if !insn.is_reg() {
             self.check_writable(insn.dst)?;
-            let v = if insn.class() == Class::Alu64 { insn.imm as i64 as u64 } else { insn.imm as u32 as u64 };
+            let v =
+                if insn.class() == Class::Alu64 { insn.imm as i64 as u64 } else { insn.imm as u32 as u64 };
             self.set_reg(insn.dst, &Reg::known(v));
             return Ok(());
         }
@@ -120,7 +121,8 @@ impl Env<'_> {
         self.read_reg(insn.src)?;
         self.check_writable(insn.dst)?;
         if casts {
-            let out = if insn.imm == 1 { Reg::pointer(Type::plain(Base::Arena), Data::None) } else { Reg::UNKNOWN };
+            let out =
+                if insn.imm == 1 { Reg::pointer(Type::plain(Base::Arena), Data::None) } else { Reg::UNKNOWN };
             let out = if insn.imm == 1 { Reg { v: Value::UNKNOWN, ..out } } else { out };
             self.set_reg(insn.dst, &out);
             return Ok(());
@@ -277,7 +279,9 @@ impl Env<'_> {
             let (bits_known, bad) = if width == Width::W32 {
                 (
                     src.t.low32_is_const(),
-                    src.s32min > src.s32max || src.u32min > src.u32max || (src.t.low32_is_const() && !narrow_known),
+                    src.s32min > src.s32max
+                        || src.u32min > src.u32max
+                        || (src.t.low32_is_const() && !narrow_known),
                 )
             } else {
                 (
@@ -399,7 +403,9 @@ impl Env<'_> {
             AluOp::And | AluOp::Or | AluOp::Xor => {
                 reject!(PointerArithmetic, "R{dst} bitwise operator {} on pointer prohibited", op.sign())
             }
-            _ => reject!(PointerArithmetic, "R{dst} pointer arithmetic with {} operator prohibited", op.sign()),
+            _ => {
+                reject!(PointerArithmetic, "R{dst} pointer arithmetic with {} operator prohibited", op.sign())
+            }
         }
         self.check_sane_offset(&out, ptr.ty, split.then_some(Operand::Pointer))?;
         out.v.sync(self.d);
@@ -413,7 +419,10 @@ impl Env<'_> {
         if ptr.ty.may_be_null() {
             // Before flags, only map values had the friendlier text.
             if self.has(Feature::NullableAsFlag) || ptr.ty.base == Base::MapValue {
-                reject!(PointerArithmetic, "R{dst} pointer arithmetic on {text} prohibited, null-check it first");
+                reject!(
+                    PointerArithmetic,
+                    "R{dst} pointer arithmetic on {text} prohibited, null-check it first"
+                );
             }
             reject!(PointerArithmetic, "R{dst} pointer arithmetic on {text} prohibited");
         }

@@ -2,6 +2,8 @@
 //!
 //! `check_func_arg()`, `check_reg_type()`, `check_helper_mem_access()` and what they call (kernel/bpf/verifier.c).
 
+use super::btf::TypeId;
+use super::btf_access::Match;
 use super::env::{Env, MAX_SIZE};
 use super::feature::Feature;
 use super::helper::{Arg, ArgKind, Proto, flag, id, name as helper_name};
@@ -10,8 +12,6 @@ use super::profile::Release;
 use super::program::{MapType, ProgType};
 use super::reg::{Base, BtfOf, Data, Flags, MapId, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
-use super::btf::TypeId;
-use super::btf_access::Match;
 
 /// What the arguments of one call say together.
 #[derive(Clone, Copy, Default)]
@@ -44,17 +44,19 @@ const RING_MEM: Type = tf(Base::Mem, Flags::RINGBUF);
 
 /// Which kinds of registers do for which kind of argument (`compatible_reg_types[]`), by kernel.
 fn compatible(kind: ArgKind, release: Release) -> &'static [Type] {
-    const MAP_KEY_VALUE_510: &[Type] = &[t(Base::Stack), t(Base::Packet), t(Base::PacketMeta), t(Base::MapValue)];
-    const MAP_KEY_VALUE_61: &[Type] = &[
+    const MAP_KEY_VALUE_510: &[Type] =
+        &[t(Base::Stack), t(Base::Packet), t(Base::PacketMeta), t(Base::MapValue)];
+    const MAP_KEY_VALUE_61: &[Type] =
+        &[t(Base::Stack), t(Base::Packet), t(Base::PacketMeta), t(Base::MapKey), t(Base::MapValue), RING_MEM];
+    const MEM_510: &[Type] = &[
         t(Base::Stack),
         t(Base::Packet),
         t(Base::PacketMeta),
-        t(Base::MapKey),
         t(Base::MapValue),
-        RING_MEM,
+        t(Base::Mem),
+        tf(Base::Buf, Flags::RDONLY),
+        t(Base::Buf),
     ];
-    const MEM_510: &[Type] =
-        &[t(Base::Stack), t(Base::Packet), t(Base::PacketMeta), t(Base::MapValue), t(Base::Mem), tf(Base::Buf, Flags::RDONLY), t(Base::Buf)];
     const MEM_61: &[Type] = &[
         t(Base::Stack),
         t(Base::Packet),
@@ -89,13 +91,8 @@ fn compatible(kind: ArgKind, release: Release) -> &'static [Type] {
     ];
     const BTF_61: &[Type] = &[t(Base::BtfId)];
     const BTF_612: &[Type] = &[t(Base::BtfId), tf(Base::BtfId, Flags::TRUSTED), tf(Base::BtfId, Flags::RCU)];
-    const INT_PTR: &[Type] = &[
-        t(Base::Stack),
-        t(Base::Packet),
-        t(Base::PacketMeta),
-        t(Base::MapKey),
-        t(Base::MapValue),
-    ];
+    const INT_PTR: &[Type] =
+        &[t(Base::Stack), t(Base::Packet), t(Base::PacketMeta), t(Base::MapKey), t(Base::MapValue)];
     const SPIN_LOCK: &[Type] = &[t(Base::MapValue), tf(Base::BtfId, ALLOC)];
     const MAP_VALUE_BTF: &[Type] = &[t(Base::MapValue)];
     const PERCPU_61: &[Type] = &[tf(Base::BtfId, Flags::PERCPU)];
@@ -108,25 +105,73 @@ fn compatible(kind: ArgKind, release: Release) -> &'static [Type] {
     let (mid, late) = (release >= Release::new(5, 13), release >= Release::new(6, 2));
     match kind {
         ArgKind::MapKey | ArgKind::MapValue if release >= Release::new(6, 9) => MEM_MAP_612,
-        ArgKind::MapKey | ArgKind::MapValue => if mid { MAP_KEY_VALUE_61 } else { MAP_KEY_VALUE_510 },
+        ArgKind::MapKey | ArgKind::MapValue => {
+            if mid {
+                MAP_KEY_VALUE_61
+            } else {
+                MAP_KEY_VALUE_510
+            }
+        }
         ArgKind::Mem => {
-            if late { MEM_612 } else if mid { MEM_61 } else { MEM_510 }
+            if late {
+                MEM_612
+            } else if mid {
+                MEM_61
+            } else {
+                MEM_510
+            }
         }
         ArgKind::ConstSize | ArgKind::ConstSizeOrZero | ArgKind::AllocSize => const { &[t(Base::Scalar)] },
         ArgKind::ConstMap => const { &[t(Base::ConstMap)] },
         ArgKind::Ctx => const { &[t(Base::Ctx)] },
         ArgKind::SockCommon => SOCK,
-        ArgKind::BtfIdSockCommon => if late { SOCK_BTF_612 } else { SOCK_BTF_61 },
+        ArgKind::BtfIdSockCommon => {
+            if late {
+                SOCK_BTF_612
+            } else {
+                SOCK_BTF_61
+            }
+        }
         ArgKind::Socket => const { &[t(Base::Socket)] },
-        ArgKind::BtfId => if late { BTF_612 } else { BTF_61 },
-        ArgKind::SpinLock => if late { SPIN_LOCK } else { MAP_VALUE_BTF },
-        ArgKind::RingbufMem => if mid { const { &[RING_MEM] } } else { const { &[t(Base::Mem)] } },
+        ArgKind::BtfId => {
+            if late {
+                BTF_612
+            } else {
+                BTF_61
+            }
+        }
+        ArgKind::SpinLock => {
+            if late {
+                SPIN_LOCK
+            } else {
+                MAP_VALUE_BTF
+            }
+        }
+        ArgKind::RingbufMem => {
+            if mid {
+                const { &[RING_MEM] }
+            } else {
+                const { &[t(Base::Mem)] }
+            }
+        }
         ArgKind::IntPtr | ArgKind::LongPtr => INT_PTR,
-        ArgKind::PercpuBtfId => if late { PERCPU_612 } else { PERCPU_61 },
+        ArgKind::PercpuBtfId => {
+            if late {
+                PERCPU_612
+            } else {
+                PERCPU_61
+            }
+        }
         ArgKind::Func => const { &[t(Base::Func)] },
         ArgKind::Stack => const { &[t(Base::Stack)] },
         ArgKind::ConstStr | ArgKind::Timer => MAP_VALUE_BTF,
-        ArgKind::KptrXchg => if release >= Release::new(6, 12) { SPIN_LOCK } else { MAP_VALUE_BTF },
+        ArgKind::KptrXchg => {
+            if release >= Release::new(6, 12) {
+                SPIN_LOCK
+            } else {
+                MAP_VALUE_BTF
+            }
+        }
         ArgKind::Dynptr => DYNPTR,
         ArgKind::Anything => &[],
     }
@@ -227,7 +272,9 @@ impl Env<'_> {
                 call.map = Some((map, uid));
             }
             ArgKind::MapKey => {
-                let Some((map, _)) = call.map else { reject!(Misconfigured, "invalid map_ptr to access map->key") };
+                let Some((map, _)) = call.map else {
+                    reject!(Misconfigured, "invalid map_ptr to access map->key")
+                };
                 let size = self.map(map).key_size;
                 self.helper_memory(r, size as i64, Dir::Read, ZeroSize::Refused, None)?;
             }
@@ -235,13 +282,17 @@ impl Env<'_> {
                 if arg.flags & flag::NULLABLE != 0 && reg.is_null() {
                     return Ok(());
                 }
-                let Some((map, _)) = call.map else { reject!(Misconfigured, "invalid map_ptr to access map->value") };
+                let Some((map, _)) = call.map else {
+                    reject!(Misconfigured, "invalid map_ptr to access map->value")
+                };
                 call.raw = arg.flags & flag::UNINIT != 0;
                 let size = self.map(map).value_size;
                 self.helper_memory(r, size as i64, dir, ZeroSize::Refused, Some(call))?;
             }
             ArgKind::PercpuBtfId => {
-                let Data::Btf { of, id } = reg.data else { reject!(ArgType, "Helper has invalid btf_id in R{r}") };
+                let Data::Btf { of, id } = reg.data else {
+                    reject!(ArgType, "Helper has invalid btf_id in R{r}")
+                };
                 call.ret_btf = Some((of, id));
             }
             ArgKind::SpinLock => self.spin_lock_arg(r, reg, call.func)?,
@@ -300,7 +351,13 @@ impl Env<'_> {
             reject!(
                 Misaligned,
                 "misaligned {}access off {}+{}+0 size {size}",
-                if reg.ty.is(Base::Stack) { "stack " } else if reg.ty.is(Base::MapValue) { "value " } else { "" },
+                if reg.ty.is(Base::Stack) {
+                    "stack "
+                } else if reg.ty.is(Base::MapValue) {
+                    "value "
+                } else {
+                    ""
+                },
                 super::memory::tnum_text(reg.v.t),
                 reg.off
             );
@@ -334,7 +391,8 @@ impl Env<'_> {
         if by_flags && arg.flags & flag::RDONLY != 0 {
             ty.flags = ty.flags.without(Flags::RDONLY);
         }
-        if arg.flags & flag::NULLABLE != 0 && (by_flags || matches!(arg.kind, ArgKind::Ctx | ArgKind::Stack)) {
+        if arg.flags & flag::NULLABLE != 0 && (by_flags || matches!(arg.kind, ArgKind::Ctx | ArgKind::Stack))
+        {
             ty.flags = ty.flags.without(Flags::MAYBE_NULL);
         }
         if arg.kind == ArgKind::Mem {
@@ -397,9 +455,14 @@ impl Env<'_> {
             _ => arg.btf,
         };
         let Data::Btf { of, id } = reg.data else { unmodelled!("internal: BTF pointer without type") };
-        let Some(need) = self.profile.kernel_struct(wanted) else { unmodelled!("helper's struct not in BTF") };
-        let strict = arg.flags & flag::RELEASE != 0 && call.func != id::SK_RELEASE && self.has(Feature::TrustedPointers);
-        let off = reg.off as i64 + if self.has(Feature::ConstOffsetInBits) { reg.v.t.value as i64 } else { 0 };
+        let Some(need) = self.profile.kernel_struct(wanted) else {
+            unmodelled!("helper's struct not in BTF")
+        };
+        let strict = arg.flags & flag::RELEASE != 0
+            && call.func != id::SK_RELEASE
+            && self.has(Feature::TrustedPointers);
+        let off =
+            reg.off as i64 + if self.has(Feature::ConstOffsetInBits) { reg.v.t.value as i64 } else { 0 };
         let how = if strict { Match::Strict } else { Match::Prefix };
         if !self.struct_matches((of, id), off, (BtfOf::Kernel, need), how) {
             let have = self.btf_of(of)?.name(id).to_owned();
@@ -427,8 +490,18 @@ impl Env<'_> {
             return Ok(());
         }
         match reg.ty.base {
-            Base::Stack | Base::Packet | Base::PacketMeta | Base::MapKey | Base::MapValue | Base::Scalar | Base::Arena => {
-                if reg.ty.may_be_null() { self.check_fixed_offset(reg, r, Fixed::Refused) } else { Ok(()) }
+            Base::Stack
+            | Base::Packet
+            | Base::PacketMeta
+            | Base::MapKey
+            | Base::MapValue
+            | Base::Scalar
+            | Base::Arena => {
+                if reg.ty.may_be_null() {
+                    self.check_fixed_offset(reg, r, Fixed::Refused)
+                } else {
+                    Ok(())
+                }
             }
             Base::Mem | Base::Buf => {
                 let plain = reg.ty.flags.without(Flags(Flags::RDONLY.0 | Flags::RINGBUF.0)) == Flags::NONE;
@@ -439,7 +512,8 @@ impl Env<'_> {
                 if plain { Ok(()) } else { self.check_fixed_offset(reg, r, Fixed::Refused) }
             }
             Base::BtfId => {
-                let unsure = reg.ty.flags.any(Flags(Flags::MAYBE_NULL.0 | Flags::PERCPU.0 | Flags::UNTRUSTED.0));
+                let unsure =
+                    reg.ty.flags.any(Flags(Flags::MAYBE_NULL.0 | Flags::PERCPU.0 | Flags::UNTRUSTED.0));
                 let loose = if unsure { Fixed::Refused } else { Fixed::Allowed };
                 self.check_fixed_offset(reg, r, loose)
             }
@@ -448,7 +522,14 @@ impl Env<'_> {
     }
 
     /// `size` bytes at the register may be read or written by the helper (`check_helper_mem_access()`).
-    pub(super) fn helper_memory(&mut self, r: u8, size: i64, dir: Dir, zero: ZeroSize, call: Option<&mut Call>) -> Checked {
+    pub(super) fn helper_memory(
+        &mut self,
+        r: u8,
+        size: i64,
+        dir: Dir,
+        zero: ZeroSize,
+        call: Option<&mut Call>,
+    ) -> Checked {
         let reg = *self.cur.reg(r);
         let off = reg.off as i64;
         let old = !self.has(Feature::HelperAccessByFlag);
@@ -541,7 +622,14 @@ impl Env<'_> {
     }
 
     /// A size for the memory in the argument before (`check_mem_size_reg()`).
-    pub(super) fn size_arg(&mut self, r: u8, reg: &Reg, dir: Dir, zero: ZeroSize, call: &mut Call) -> Checked {
+    pub(super) fn size_arg(
+        &mut self,
+        r: u8,
+        reg: &Reg,
+        dir: Dir,
+        zero: ZeroSize,
+        call: &mut Call,
+    ) -> Checked {
         call.size_max = reg.v.umax;
         let mut none = Call { raw: false, ..*call };
         let constant = reg.v.t.is_const();
@@ -553,7 +641,12 @@ impl Env<'_> {
         if reg.v.umin == 0 {
             if self.profile.release >= Release::new(6, 8) {
                 if zero == ZeroSize::Refused {
-                    reject!(ArgSize, "R{r} invalid zero-sized read: u64=[{},{}]", reg.v.umin as i64, reg.v.umax as i64);
+                    reject!(
+                        ArgSize,
+                        "R{r} invalid zero-sized read: u64=[{},{}]",
+                        reg.v.umin as i64,
+                        reg.v.umax as i64
+                    );
                 }
             } else {
                 let dir0 = if self.has(Feature::HelperAccessByFlag) { dir } else { Dir::Read };
@@ -561,7 +654,10 @@ impl Env<'_> {
             }
         }
         if reg.v.umax >= MAX_SIZE {
-            reject!(UnboundedAccess, "R{r} unbounded memory access, use 'var &= const' or 'if (var < const)'");
+            reject!(
+                UnboundedAccess,
+                "R{r} unbounded memory access, use 'var &= const' or 'if (var < const)'"
+            );
         }
         let size = reg.v.umax as i64;
         // With an unknown size the helper may leave part of the memory as it was: it has to be readable.
@@ -592,13 +688,13 @@ impl Env<'_> {
 
     /// True for program types that count as tracing for maps' special fields (`is_tracing_prog_type()`).
     pub(super) fn is_tracing_type(&self) -> bool {
-        match self.prog.kind {
+        matches!(
+            self.prog.kind,
             ProgType::KPROBE
-            | ProgType::TRACEPOINT
-            | ProgType::PERF_EVENT
-            | ProgType::RAW_TRACEPOINT
-            | ProgType::RAW_TRACEPOINT_WRITABLE => true,
-            _ => false,
-        }
+                | ProgType::TRACEPOINT
+                | ProgType::PERF_EVENT
+                | ProgType::RAW_TRACEPOINT
+                | ProgType::RAW_TRACEPOINT_WRITABLE
+        )
     }
 }

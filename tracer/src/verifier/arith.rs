@@ -198,7 +198,8 @@ fn mul64_signs(dst: &mut Value, src: &Value) {
 }
 
 fn mul32_signs(dst: &mut Value, src: &Value) {
-    (dst.u32min, dst.u32max) = match (dst.u32min.checked_mul(src.u32min), dst.u32max.checked_mul(src.u32max)) {
+    (dst.u32min, dst.u32max) = match (dst.u32min.checked_mul(src.u32min), dst.u32max.checked_mul(src.u32max))
+    {
         (Some(lo), Some(hi)) => (lo, hi),
         _ => (0, u32::MAX),
     };
@@ -235,11 +236,18 @@ fn bitwise64(dst: &mut Value, src: &Value, signs: Signs, d: Domain, range: impl 
     (dst.umin, dst.umax) = range(dst);
     let unknown_sign =
         if d.deduce >= Deduce::CrossWidth { dst.umin as i64 > dst.umax as i64 } else { signs.any64 };
-    (dst.smin, dst.smax) = if unknown_sign { (i64::MIN, i64::MAX) } else { (dst.umin as i64, dst.umax as i64) };
+    (dst.smin, dst.smax) =
+        if unknown_sign { (i64::MIN, i64::MAX) } else { (dst.umin as i64, dst.umax as i64) };
     dst.learn_from_bits(d);
 }
 
-fn bitwise32(dst: &mut Value, src: &Value, signs: Signs, d: Domain, range: impl Fn(&Value, u32) -> (u32, u32)) {
+fn bitwise32(
+    dst: &mut Value,
+    src: &Value,
+    signs: Signs,
+    d: Domain,
+    range: impl Fn(&Value, u32) -> (u32, u32),
+) {
     if src.t.low32_is_const() && dst.t.low32_is_const() {
         let v = dst.t.value as u32;
         dst.set_low32(v);
@@ -249,7 +257,8 @@ fn bitwise32(dst: &mut Value, src: &Value, signs: Signs, d: Domain, range: impl 
     (dst.u32min, dst.u32max) = range(dst, low_max);
     let unknown_sign =
         if d.deduce >= Deduce::CrossWidth { dst.u32min as i32 > dst.u32max as i32 } else { signs.any32 };
-    (dst.s32min, dst.s32max) = if unknown_sign { (i32::MIN, i32::MAX) } else { (dst.u32min as i32, dst.u32max as i32) };
+    (dst.s32min, dst.s32max) =
+        if unknown_sign { (i32::MIN, i32::MAX) } else { (dst.u32min as i32, dst.u32max as i32) };
 }
 
 fn forget32_and_bits(v: &mut Value) {

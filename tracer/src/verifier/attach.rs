@@ -34,7 +34,8 @@ impl Env<'_> {
         let release = self.profile.release;
         let kind = self.prog.kind;
         let sleepable = self.prog.sleepable();
-        let tracing = matches!(kind, ProgType::TRACING | ProgType::LSM | ProgType::EXT | ProgType::STRUCT_OPS);
+        let tracing =
+            matches!(kind, ProgType::TRACING | ProgType::LSM | ProgType::EXT | ProgType::STRUCT_OPS);
         if kind == ProgType::SYSCALL {
             if sleepable {
                 return Ok(());
@@ -77,9 +78,7 @@ impl Env<'_> {
                 reject!(AttachTarget, "LSM programs must have a GPL compatible license");
             }
             let id = self.prog.attach_btf_id.0;
-            if release >= Release::new(6, 12)
-                && lists(lsm_hooks::DISABLED, self.profile.table_bit(), name)
-            {
+            if release >= Release::new(6, 12) && lists(lsm_hooks::DISABLED, self.profile.table_bit(), name) {
                 reject!(AttachTarget, "attach_btf_id {id} points to disabled hook {name}");
             }
             if !name.starts_with("bpf_lsm_") {

@@ -102,7 +102,8 @@ impl Env<'_> {
         let state = self.arena.get(old)?;
         let mut asked = Asked::new(state.current());
         for (f, frame) in state.frames.iter().enumerate() {
-            let wanted = |r: &Reg| r.is_scalar() && r.precise && (!read_only || r.live.any(super::reg::Live::READ));
+            let wanted =
+                |r: &Reg| r.is_scalar() && r.precise && (!read_only || r.live.any(super::reg::Live::READ));
             for (i, r) in frame.regs.iter().take(10).enumerate() {
                 if wanted(r) {
                     asked.set_at(f as u8, i as u8);
@@ -137,7 +138,8 @@ impl Env<'_> {
                         skip = false;
                         Ok(())
                     } else {
-                        let jump = history.checked_sub(1).and_then(|i| st.jumps.get(i)).filter(|j| j.at == at);
+                        let jump =
+                            history.checked_sub(1).and_then(|i| st.jumps.get(i)).filter(|j| j.at == at);
                         self.undo(at, later, jump, &mut asked)
                     };
                     if step.is_err() {
@@ -288,7 +290,10 @@ impl Env<'_> {
                         asked.drop(0);
                         return Ok(());
                     }
-                    if asked.regs[asked.frame] & !ARGS != 0 || asked.slots[asked.frame] != 0 || asked.frame == 0 {
+                    if asked.regs[asked.frame] & !ARGS != 0
+                        || asked.slots[asked.frame] != 0
+                        || asked.frame == 0
+                    {
                         return Err(Lost);
                     }
                     for r in 1..=5 {
@@ -410,7 +415,7 @@ fn undo_atomic(insn: Insn, slot: Option<(usize, u32)>, asked: &mut Asked) -> Res
 }
 
 /// The instruction before `at` on the path, while it is in this state's part of it (`get_prev_insn_idx()`).
-fn previous(st: &State, at: u32, history: &mut usize) -> Option<u32> {
+pub(super) fn previous(st: &State, at: u32, history: &mut usize) -> Option<u32> {
     if at == st.first {
         if *history == 0 {
             return None;

@@ -42,7 +42,12 @@ impl Env<'_> {
         }
         let trusted = r.ty.flags.any(Flags(Flags::TRUSTED.0 | Flags::ALLOC.0));
         let unsafe_ = r.ty.flags.any(Flags(
-            Flags::MAYBE_NULL.0 | Flags::UNTRUSTED.0 | Flags::RCU.0 | Flags::USER.0 | Flags::PERCPU.0 | Flags::NON_OWN_REF.0,
+            Flags::MAYBE_NULL.0
+                | Flags::UNTRUSTED.0
+                | Flags::RCU.0
+                | Flags::USER.0
+                | Flags::PERCPU.0
+                | Flags::NON_OWN_REF.0,
         ));
         trusted && !unsafe_
     }
@@ -179,7 +184,14 @@ impl Env<'_> {
     }
 
     /// Follow an access to the member it hits.
-    fn walk_struct(&self, btf: &Btf, start: TypeId, off: i64, size: u32, _flags: Flags) -> Checked<(Found, bool)> {
+    fn walk_struct(
+        &self,
+        btf: &Btf,
+        start: TypeId,
+        off: i64,
+        size: u32,
+        _flags: Flags,
+    ) -> Checked<(Found, bool)> {
         let (mut id, mut off, size) = (start, off, size as i64);
         let mut untrusted = false;
         'again: for _ in 0..64 {
@@ -300,7 +312,14 @@ impl Env<'_> {
     }
 
     /// A load through a map pointer reads the kernel's own struct (`check_ptr_to_map_access()`).
-    pub(super) fn access_map_pointer(&self, r: u8, reg: &Reg, off: i64, size: u32, dir: Dir) -> Checked<Option<Reg>> {
+    pub(super) fn access_map_pointer(
+        &self,
+        r: u8,
+        reg: &Reg,
+        off: i64,
+        size: u32,
+        dir: Dir,
+    ) -> Checked<Option<Reg>> {
         let map = self.reg_map(reg)?;
         let Some(name) = map_struct(map.kind, self.profile.release) else {
             reject!(BtfAccess, "map_ptr access not supported for map type {}", map.kind.0);
@@ -328,12 +347,22 @@ impl Env<'_> {
     }
 
     /// Do two struct types match, at this offset into the first (`btf_struct_ids_match()`)?
-    pub(super) fn struct_matches(&self, have: (BtfOf, TypeId), off: i64, need: (BtfOf, TypeId), how: Match) -> bool {
+    pub(super) fn struct_matches(
+        &self,
+        have: (BtfOf, TypeId),
+        off: i64,
+        need: (BtfOf, TypeId),
+        how: Match,
+    ) -> bool {
         if off == 0 && have == need {
             return true;
         }
         let (Ok(hb), Ok(nb)) = (self.btf_of(have.0), self.btf_of(need.0)) else { return false };
-        if off == 0 && (have.0 != need.0) && hb.name(have.1) == nb.name(need.1) && hb.kind(have.1) == nb.kind(need.1) {
+        if off == 0
+            && (have.0 != need.0)
+            && hb.name(have.1) == nb.name(need.1)
+            && hb.kind(have.1) == nb.kind(need.1)
+        {
             return true;
         }
         if how == Match::Strict {
@@ -390,7 +419,9 @@ fn is_listed(btf: &Btf, id: TypeId, field: &str, target: TypeId, suffix: &str) -
 /// The kernel's struct for a map type (`map_btf_id`).
 fn map_struct(kind: MapType, release: Release) -> Option<&'static str> {
     Some(match kind {
-        MapType::ARRAY | MapType::PERCPU_ARRAY | MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY => "bpf_array",
+        MapType::ARRAY | MapType::PERCPU_ARRAY | MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY => {
+            "bpf_array"
+        }
         MapType::CGROUP_ARRAY | MapType::ARRAY_OF_MAPS => "bpf_array",
         MapType::HASH | MapType::PERCPU_HASH | MapType::LRU_HASH | MapType::LRU_PERCPU_HASH => "bpf_htab",
         MapType::HASH_OF_MAPS => "bpf_htab",

@@ -19,7 +19,10 @@ pub(super) fn mark_call_points(env: &mut Env, t: usize) {
     let insn = env.insns[t];
     let callbacks = env.has(Feature::CallbackUnrolling);
     let sync = insn.is_helper_call()
-        && matches!(insn.imm as u32, id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::LOOP | id::USER_RINGBUF_DRAIN);
+        && matches!(
+            insn.imm as u32,
+            id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::LOOP | id::USER_RINGBUF_DRAIN
+        );
     let is_async = insn.is_helper_call() && insn.imm as u32 == id::TIMER_SET_CALLBACK;
     if is_async {
         env.aux[t].prune_point = true;
@@ -44,16 +47,8 @@ pub(super) fn mark_call_points(env: &mut Env, t: usize) {
 
 const ACQUIRES: &[u32] = &[id::SK_LOOKUP_TCP, id::SK_LOOKUP_UDP, id::SKC_LOOKUP_TCP, id::RINGBUF_RESERVE];
 
-const CASTS: &[u32] = &[
-    id::TCP_SOCK,
-    id::SK_FULLSOCK,
-    137,
-    136,
-    138,
-    139,
-    id::SKC_TO_UDP6_SOCK,
-    id::SKC_TO_MPTCP_SOCK,
-];
+const CASTS: &[u32] =
+    &[id::TCP_SOCK, id::SK_FULLSOCK, 137, 136, 138, 139, id::SKC_TO_UDP6_SOCK, id::SKC_TO_MPTCP_SOCK];
 
 impl Env<'_> {
     pub(super) fn tail_calls(&self) -> TailCalls {
@@ -84,7 +79,9 @@ impl Env<'_> {
         let name = helper::name(func);
         let proto = match helper::lookup(func, self.prog, self.profile.table_bit(), self.known_helpers()) {
             Lookup::Found(p) => p,
-            Lookup::Unknown => reject!(UnknownFunction, "invalid func {}#{}", self.func_label(insn.imm), insn.imm),
+            Lookup::Unknown => {
+                reject!(UnknownFunction, "invalid func {}#{}", self.func_label(insn.imm), insn.imm)
+            }
             Lookup::NotAllowed => {
                 if self.profile.release >= Release::new(6, 11) {
                     reject!(FunctionNotAllowed, "program of this type cannot use helper bpf_{name}#{func}");
@@ -94,7 +91,10 @@ impl Env<'_> {
             Lookup::Unmodelled => unmodelled!("helpers of this program type"),
         };
         if !self.prog.gpl && proto.flags & flag::GPL != 0 {
-            reject!(FunctionNotAllowed, "cannot call GPL-restricted function from non-GPL compatible program");
+            reject!(
+                FunctionNotAllowed,
+                "cannot call GPL-restricted function from non-GPL compatible program"
+            );
         }
         self.check_allowed(proto)?;
         let sleeps = proto.flags & flag::SLEEPS != 0;
@@ -143,7 +143,7 @@ impl Env<'_> {
     }
 
     /// How many helpers this kernel has.
-    fn known_helpers(&self) -> u32 {
+    pub(super) fn known_helpers(&self) -> u32 {
         self.profile
             .btf
             .as_ref()
@@ -187,7 +187,11 @@ impl Env<'_> {
         let Some(target) = self.attach_target() else { return false };
         if self.prog.kind == ProgType::LSM {
             return self.profile.release >= Release::new(5, 11)
-                && super::lsm_hooks::lists(super::lsm_hooks::SLEEPABLE, self.profile.table_bit(), &target.name);
+                && super::lsm_hooks::lists(
+                    super::lsm_hooks::SLEEPABLE,
+                    self.profile.table_bit(),
+                    &target.name,
+                );
         }
         FUNCTIONS.contains(&target.name.as_str())
     }
@@ -244,7 +248,9 @@ impl Env<'_> {
         if call.func != id::TAIL_CALL {
             return Ok(());
         }
-        let Some((map, _)) = call.map else { reject!(Misconfigured, "kernel subsystem misconfigured verifier") };
+        let Some((map, _)) = call.map else {
+            reject!(Misconfigured, "kernel subsystem misconfigured verifier")
+        };
         if self.map(map).kind != MapType::PROG_ARRAY {
             reject!(Misconfigured, "kernel subsystem misconfigured verifier");
         }
@@ -287,13 +293,12 @@ impl Env<'_> {
 
     /// Registers and spills that match are gone.
     pub(super) fn invalidate(&mut self, dead: impl Fn(&Reg) -> bool) {
-        let keeps_number = self.has(Feature::TrustedPointers) || self.profile.release >= Release::new(6, 1);
         let spills = self.spills();
         self.cur.for_each_reg(spills, |r| {
             if dead(r) {
                 let (live, link) = (r.live, r.link);
                 // A spilled pointer becomes some number; a privileged program may even use the number.
-                *r = if keeps_number { Reg::UNKNOWN } else { Reg::UNKNOWN };
+                *r = Reg::UNKNOWN;
                 r.live = live;
                 r.link = link;
             }
@@ -319,8 +324,7 @@ impl Env<'_> {
     fn check_special(&mut self, call: &mut Call) -> Checked {
         match call.func {
             id::TAIL_CALL => {
-                if self.cur.lock.is_some() && self.has(Feature::TailCallWithLock)
-                {
+                if self.cur.lock.is_some() && self.has(Feature::TailCallWithLock) {
                     reject!(TailCall, "tail_call cannot be used inside bpf_spin_lock-ed region");
                 }
                 if self.check_leaks().is_err() {
@@ -334,10 +338,8 @@ impl Env<'_> {
                 }
                 self.after_tail_call()?;
             }
-            id::GET_LOCAL_STORAGE => {
-                if !self.cur.reg(2).is_null() {
-                    reject!(ArgConst, "get_local_storage() doesn't support non-zero flags");
-                }
+            id::GET_LOCAL_STORAGE if !self.cur.reg(2).is_null() => {
+                reject!(ArgConst, "get_local_storage() doesn't support non-zero flags");
             }
             id::FOR_EACH_MAP_ELEM | id::TIMER_SET_CALLBACK | id::FIND_VMA | id::USER_RINGBUF_DRAIN => {
                 self.call_callback(call)?;
@@ -362,20 +364,23 @@ impl Env<'_> {
             id::DYNPTR_FROM_MEM => {
                 let ty = self.cur.reg(1).ty;
                 if !ty.is(Base::MapValue) {
-                    reject!(Dynptr, "Unsupported reg type {} for bpf_dynptr_from_mem data", self.type_text(ty));
+                    reject!(
+                        Dynptr,
+                        "Unsupported reg type {} for bpf_dynptr_from_mem data",
+                        self.type_text(ty)
+                    );
                 }
             }
             id::DYNPTR_DATA => self.dynptr_data_ids(call)?,
-            id::SET_RETVAL => {
+            id::SET_RETVAL
                 if self.prog.kind == ProgType::LSM
                     && self.prog.attach == AttachType::LSM_CGROUP
-                    && self.lsm_hook_is_void()
-                {
-                    reject!(
-                        FunctionNotAllowed,
-                        "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
-                    );
-                }
+                    && self.lsm_hook_is_void() =>
+            {
+                reject!(
+                    FunctionNotAllowed,
+                    "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
+                );
             }
             id::KPTR_XCHG => unmodelled!("kptr_xchg"),
             _ => {}
@@ -407,10 +412,13 @@ impl Env<'_> {
             RetKind::Socket => Reg::pointer(Type::new(Base::Socket, nf), Data::None),
             RetKind::SockCommon => Reg::pointer(Type::new(Base::SockCommon, nf), Data::None),
             RetKind::TcpSock => Reg::pointer(Type::new(Base::TcpSock, nf), Data::None),
-            RetKind::RingbufMem => Reg::pointer(Type::new(Base::Mem, nf.with(Flags::RINGBUF)), Data::Size(call.mem_size)),
-            RetKind::DynptrMem => {
-                Reg::pointer(Type::new(Base::Mem, nf), Data::Slice { size: call.mem_size, dynptr: call.dynptr_id })
+            RetKind::RingbufMem => {
+                Reg::pointer(Type::new(Base::Mem, nf.with(Flags::RINGBUF)), Data::Size(call.mem_size))
             }
+            RetKind::DynptrMem => Reg::pointer(
+                Type::new(Base::Mem, nf),
+                Data::Slice { size: call.mem_size, dynptr: call.dynptr_id },
+            ),
             RetKind::MemOrBtfId => self.percpu_result(proto, call, nf)?,
             RetKind::BtfId => {
                 let mut flags = nf;
@@ -427,11 +435,9 @@ impl Env<'_> {
             r0.id = self.next_id();
         }
         let map_kind = call.map.map(|(m, _)| self.map(m).kind);
-        let from_sockmap =
-            call.func == id::MAP_LOOKUP_ELEM && matches!(map_kind, Some(MapType::SOCKMAP | MapType::SOCKHASH));
-        if CASTS.contains(&call.func) {
-            r0.ref_id = call.ref_id;
-        } else if call.func == id::DYNPTR_DATA {
+        let from_sockmap = call.func == id::MAP_LOOKUP_ELEM
+            && matches!(map_kind, Some(MapType::SOCKMAP | MapType::SOCKHASH));
+        if CASTS.contains(&call.func) || call.func == id::DYNPTR_DATA {
             r0.ref_id = call.ref_id;
         } else if ACQUIRES.contains(&call.func) || from_sockmap {
             let id = self.acquire_reference();

@@ -39,9 +39,12 @@ pub(super) fn check_jumps(env: &mut Env) -> Checked {
                 env.blame = Some(i as u32);
                 reject!(JumpOutOfRange, "jump out of range from insn {i} to {to}");
             }
+            env.aux[to as usize].jump_target = true;
         }
         if i as i64 == end - 1 {
-            let ends = insn.code == EXIT || insn.code == super::insn::JA || (insn.is_goto() && env.has(Feature::LongJumps));
+            let ends = insn.code == EXIT
+                || insn.code == super::insn::JA
+                || (insn.is_goto() && env.has(Feature::LongJumps));
             if !ends {
                 reject!(BadProgram, "last insn is not an exit or jmp");
             }
@@ -111,7 +114,15 @@ fn mark_jump(env: &mut Env, t: usize) {
     }
 }
 
-fn push(env: &mut Env, t: usize, w: i64, edge: u8, loop_ok: bool, state: &mut [u8], stack: &mut Vec<u32>) -> Checked<Next> {
+fn push(
+    env: &mut Env,
+    t: usize,
+    w: i64,
+    edge: u8,
+    loop_ok: bool,
+    state: &mut [u8],
+    stack: &mut Vec<u32>,
+) -> Checked<Next> {
     if state[t] >= DISCOVERED | edge {
         return Ok(Next::Done);
     }

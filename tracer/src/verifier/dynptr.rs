@@ -110,7 +110,11 @@ impl Env<'_> {
         if let (Some(want), Data::Dynptr { kind: k, .. }) = (kind, have.data)
             && want != k
         {
-            reject!(Dynptr, "Expected a dynptr of type {} as arg #{r}", if want == DynptrKind::Ringbuf { "ringbuf" } else { "local" });
+            reject!(
+                Dynptr,
+                "Expected a dynptr of type {} as arg #{r}",
+                if want == DynptrKind::Ringbuf { "ringbuf" } else { "local" }
+            );
         }
         if let Some((f, s)) = self.dynptr_slot(reg) {
             for i in [s, s - 1] {
@@ -131,7 +135,7 @@ impl Env<'_> {
             reject!(Dynptr, "cannot pass in dynptr at an offset={off}");
         }
         let frame = reg.frame as usize;
-        if off >= -8 || off < -512 {
+        if !(-512..-8).contains(&off) {
             reject!(Dynptr, "Dynptr has to be an uninitialized dynptr");
         }
         // Both slots are written byte by byte, which the bounds and the state of other dynptrs must allow.
@@ -168,7 +172,9 @@ impl Env<'_> {
 
     /// Submit or discard: the dynptr and all made from its reference are gone.
     pub(super) fn release_dynptr(&mut self, reg: &Reg) -> Checked {
-        let Some((f, s)) = self.dynptr_slot(reg) else { reject!(Reference, "reference has not been acquired before") };
+        let Some((f, s)) = self.dynptr_slot(reg) else {
+            reject!(Reference, "reference has not been acquired before")
+        };
         let ref_id = self.cur.frames[f].stack[s].reg.ref_id;
         if !self.release_reference(ref_id)? {
             reject!(Reference, "reference has not been acquired before");
@@ -193,5 +199,4 @@ impl Env<'_> {
         call.ref_id = have.ref_id;
         Ok(())
     }
-
 }

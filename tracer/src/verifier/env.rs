@@ -33,6 +33,10 @@ pub(super) struct Aux {
     pub force_checkpoint: bool,
     pub calls_callback: bool,
     pub iter_next: bool,
+    /// Part of a pattern around a call that clobbers little.
+    pub fastcall: bool,
+    /// Some jump leads here.
+    pub jump_target: bool,
     /// Kind of pointer that this load or store was first seen with.
     pub ptr_type: Option<Type>,
     /// The map of a 64-bit constant that refers to one.
@@ -50,6 +54,8 @@ impl Aux {
         force_checkpoint: false,
         calls_callback: false,
         iter_next: false,
+        fastcall: false,
+        jump_target: false,
         ptr_type: None,
         map: None,
         btf_var: None,
@@ -162,7 +168,11 @@ impl<'a> Env<'a> {
     /// Put a copy of the path at hand aside, to go on at `at` later (`push_stack()`).
     pub(super) fn fork(&mut self, at: u32, from: u32) -> Checked<&mut State> {
         if self.waiting.len() + 1 > MAX_WAITING {
-            super::report::reject!(TooComplex, "The sequence of {} jumps is too complex.", self.waiting.len() + 1);
+            super::report::reject!(
+                TooComplex,
+                "The sequence of {} jumps is too complex.",
+                self.waiting.len() + 1
+            );
         }
         let state = self.cur.clone();
         if let Some(p) = state.parent {

@@ -107,15 +107,17 @@ impl Env<'_> {
             self.stats.insns_processed += 1;
             if self.stats.insns_processed > MAX_PROCESSED {
                 self.blame = prev;
-                reject!(TooComplex, "BPF program is too large. Processed {} insn", self.stats.insns_processed);
+                reject!(
+                    TooComplex,
+                    "BPF program is too large. Processed {} insn",
+                    self.stats.insns_processed
+                );
             }
             self.cur.last = prev;
             let aux = self.aux[self.pc as usize];
             let mut flow = None;
-            if aux.prune_point {
-                if self.visit_state()? == Visit::Covered {
-                    flow = Some(Flow::End);
-                }
+            if aux.prune_point && self.visit_state()? == Visit::Covered {
+                flow = Some(Flow::End);
             }
             let flow = match flow {
                 Some(f) => f,
@@ -250,7 +252,12 @@ impl Env<'_> {
                 Ok(Flow::To((self.pc as i64 + insn.distance() + 1) as u32))
             }
             0x90 => {
-                if insn.is_reg() || insn.imm != 0 || insn.src != 0 || insn.dst != 0 || insn.class() == Class::Jmp32 {
+                if insn.is_reg()
+                    || insn.imm != 0
+                    || insn.src != 0
+                    || insn.dst != 0
+                    || insn.class() == Class::Jmp32
+                {
                     reject!(ReservedFields, "BPF_EXIT uses reserved fields");
                 }
                 self.step_exit()

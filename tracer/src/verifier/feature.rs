@@ -86,6 +86,7 @@ features! {
     LdAbsExits (6, 12) "(a failed packet load ends its subprogram: check_ld_abs() of 6.12.107 and 7.2)",
     PacketEffects (6, 12) "bpf: track changes_pkt_data property for global functions",
     VarPacketAccess (7, 0) "bpf: use reg->var_off instead of reg->off for pointers",
+    FastCalls (6, 12) "bpf: no_caller_saved_registers attribute for helper calls",
     UntrustedMem (6, 17) "bpf: attribute __arg_untrusted for global function parameters",
     SameRegisterBranches (7, 0) "bpf: Skip bounds adjustment for conditional jumps on same scalar register",
     ImpossibleBranches (7, 0) "(a branch that leaves no value is not walked: simulate_both_branches_taken() of 7.2)",

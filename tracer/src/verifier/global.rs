@@ -47,7 +47,8 @@ fn ctx_struct(kind: ProgType) -> &'static [&'static str] {
 fn tags(btf: &Btf, func: TypeId, arg: usize) -> Vec<String> {
     btf.decl_tags()
         .filter(|(_, t)| {
-            t.type_id == func && matches!(t.target, super::btf::DeclTagTarget::Component(n) if n as usize == arg)
+            t.type_id == func
+                && matches!(t.target, super::btf::DeclTagTarget::Component(n) if n as usize == arg)
         })
         .filter_map(|(_, t)| t.name.strip_prefix("arg:").map(str::to_owned))
         .collect()
@@ -67,7 +68,9 @@ pub(super) fn is_ctx(btf: &Btf, pointee: TypeId, kind: ProgType) -> bool {
             };
         }
         match btf.get(id) {
-            Some(T::Typedef { target, .. } | T::Const(target) | T::Volatile(target) | T::Restrict(target)) => id = target,
+            Some(
+                T::Typedef { target, .. } | T::Const(target) | T::Volatile(target) | T::Restrict(target),
+            ) => id = target,
             Some(T::TypeTag(t)) => id = t.target,
             _ => return false,
         }

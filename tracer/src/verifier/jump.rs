@@ -257,7 +257,9 @@ impl Env<'_> {
         }
         let dst = *self.cur.reg(insn.dst);
         let src = if insn.is_reg() { *self.cur.reg(insn.src) } else { Reg::known(insn.imm as i64 as u64) };
-        if self.has(Feature::PreciseSpills) && (dst.ty.is(Base::Stack) || (insn.is_reg() && src.ty.is(Base::Stack))) {
+        if self.has(Feature::PreciseSpills)
+            && (dst.ty.is(Base::Stack) || (insn.is_reg() && src.ty.is(Base::Stack)))
+        {
             self.note_jump(|j| {
                 j.dst_is_stack |= dst.ty.is(Base::Stack);
                 j.src_is_stack |= insn.is_reg() && src.ty.is(Base::Stack);
@@ -324,8 +326,11 @@ impl Env<'_> {
             return super::jump_early::compare(&dst.v, &src.v, cmp, w);
         }
         if !dst.is_scalar() || !src.is_scalar() {
-            let (ptr, num, cmp) =
-                if constant(&src.v, w).is_some() && src.is_scalar() { (dst, src, cmp) } else { (src, dst, cmp.mirrored()) };
+            let (ptr, num, cmp) = if constant(&src.v, w).is_some() && src.is_scalar() {
+                (dst, src, cmp)
+            } else {
+                (src, dst, cmp.mirrored())
+            };
             if !num.is_scalar() || ptr.is_scalar() {
                 return Taken::Either;
             }
@@ -395,6 +400,7 @@ impl Env<'_> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "both ways of one comparison")]
     fn learn(
         &mut self,
         other: &mut State,
@@ -519,19 +525,17 @@ impl Env<'_> {
             && matches!(cmp, Cmp::Eq | Cmp::Ne)
         {
             let frame = other.current();
-            let regs = if cmp == Cmp::Eq { &mut other.frames[frame].regs } else { &mut self.cur.frame_mut().regs };
+            let regs =
+                if cmp == Cmp::Eq { &mut other.frames[frame].regs } else { &mut self.cur.frame_mut().regs };
             let r = if src.ty.may_be_null() { insn.src } else { insn.dst };
             let mut reg = regs[r as usize];
             self_mark_not_null(self.maps.as_slice(), &self.inner, &mut reg);
             let frame = other.current();
-            let regs = if cmp == Cmp::Eq { &mut other.frames[frame].regs } else { &mut self.cur.frame_mut().regs };
+            let regs =
+                if cmp == Cmp::Eq { &mut other.frames[frame].regs } else { &mut self.cur.frame_mut().regs };
             regs[r as usize] = reg;
         }
-        if wide
-            && !insn.is_reg()
-            && insn.imm == 0
-            && matches!(cmp, Cmp::Eq | Cmp::Ne)
-            && dst.ty.may_be_null()
+        if wide && !insn.is_reg() && insn.imm == 0 && matches!(cmp, Cmp::Eq | Cmp::Ne) && dst.ty.may_be_null()
         {
             let mut this = std::mem::replace(&mut self.cur, other.clone());
             self.resolve_null(&mut this, insn.dst, cmp == Cmp::Ne);

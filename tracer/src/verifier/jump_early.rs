@@ -24,7 +24,14 @@ pub(super) fn compare(a: &Value, b: &Value, cmp: Cmp, w: Width) -> Taken {
 }
 
 /// Both operands on the way taken, and on the other.
-pub(super) fn learn(dst: &Value, src: &Value, cmp: Cmp, w: Width, insn: Insn, d: Domain) -> ((Value, Value), (Value, Value)) {
+pub(super) fn learn(
+    dst: &Value,
+    src: &Value,
+    cmp: Cmp,
+    w: Width,
+    insn: Insn,
+    d: Domain,
+) -> ((Value, Value), (Value, Value)) {
     let is_const = |v: &Value| v.t.is_const() || (w == Width::W32 && v.t.low32().is_const());
     if !insn.is_reg() || is_const(src) {
         let (yes, no) = against_constant(dst, src.t.value, cmp, w, d);
@@ -68,7 +75,11 @@ fn against_constant(v: &Value, k: u64, cmp: Cmp, w: Width, d: Domain) -> (Value,
     match (cmp, w) {
         (Cmp::Eq | Cmp::Ne, _) => {
             let equal = if cmp == Cmp::Eq { &mut yes } else { &mut no };
-            if w == Width::W32 { equal.set_low32(k32) } else { set_known(equal, k) }
+            if w == Width::W32 {
+                equal.set_low32(k32)
+            } else {
+                set_known(equal, k)
+            }
             (yes_t, no_t) = (yes.t, no.t);
         }
         (Cmp::Set, Width::W32) => {

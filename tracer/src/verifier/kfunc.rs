@@ -38,15 +38,15 @@ impl Kfunc {
 
 /// What the arguments say together.
 #[derive(Default)]
-struct Meta {
-    ref_id: u32,
+pub(super) struct Meta {
+    pub ref_id: u32,
     release: Option<u8>,
     constant: Option<u64>,
     r0_size: u64,
     r0_rdonly: bool,
     ctx_struct: Option<TypeId>,
     dynptr: Option<(u32, DynptrKind)>,
-    iter: Option<(usize, usize)>,
+    pub iter: Option<(usize, usize)>,
 }
 
 /// What kind of pointer an argument is (`enum kfunc_ptr_arg_type`).
@@ -66,16 +66,49 @@ enum Pointer {
 
 /// Functions whose rules of their own are not modelled.
 const SPECIAL: &[&str] = &[
-    "bpf_obj_new_impl", "bpf_obj_new", "bpf_obj_drop_impl", "bpf_obj_drop", "bpf_refcount_acquire_impl",
-    "bpf_refcount_acquire", "bpf_list_push_front_impl", "bpf_list_push_front", "bpf_list_push_back_impl",
-    "bpf_list_push_back", "bpf_list_pop_front", "bpf_list_pop_back", "bpf_list_front", "bpf_list_back",
-    "bpf_rbtree_remove", "bpf_rbtree_add_impl", "bpf_rbtree_add", "bpf_rbtree_first", "bpf_rbtree_root",
-    "bpf_rbtree_left", "bpf_rbtree_right", "bpf_percpu_obj_new_impl", "bpf_percpu_obj_new",
-    "bpf_percpu_obj_drop_impl", "bpf_percpu_obj_drop", "bpf_throw", "bpf_wq_init", "bpf_wq_set_callback_impl",
-    "bpf_wq_set_callback", "bpf_wq_start", "bpf_dynptr_clone", "bpf_res_spin_lock", "bpf_res_spin_unlock",
-    "bpf_res_spin_lock_irqsave", "bpf_res_spin_unlock_irqrestore", "bpf_local_irq_save", "bpf_local_irq_restore",
-    "bpf_task_work_schedule_signal", "bpf_task_work_schedule_resume", "bpf_iter_css_task_new",
-    "bpf_dynptr_from_file", "bpf_dynptr_from_skb_meta", "bpf_session_cookie",
+    "bpf_obj_new_impl",
+    "bpf_obj_new",
+    "bpf_obj_drop_impl",
+    "bpf_obj_drop",
+    "bpf_refcount_acquire_impl",
+    "bpf_refcount_acquire",
+    "bpf_list_push_front_impl",
+    "bpf_list_push_front",
+    "bpf_list_push_back_impl",
+    "bpf_list_push_back",
+    "bpf_list_pop_front",
+    "bpf_list_pop_back",
+    "bpf_list_front",
+    "bpf_list_back",
+    "bpf_rbtree_remove",
+    "bpf_rbtree_add_impl",
+    "bpf_rbtree_add",
+    "bpf_rbtree_first",
+    "bpf_rbtree_root",
+    "bpf_rbtree_left",
+    "bpf_rbtree_right",
+    "bpf_percpu_obj_new_impl",
+    "bpf_percpu_obj_new",
+    "bpf_percpu_obj_drop_impl",
+    "bpf_percpu_obj_drop",
+    "bpf_throw",
+    "bpf_wq_init",
+    "bpf_wq_set_callback_impl",
+    "bpf_wq_set_callback",
+    "bpf_wq_start",
+    "bpf_dynptr_clone",
+    "bpf_res_spin_lock",
+    "bpf_res_spin_unlock",
+    "bpf_res_spin_lock_irqsave",
+    "bpf_res_spin_unlock_irqrestore",
+    "bpf_local_irq_save",
+    "bpf_local_irq_restore",
+    "bpf_task_work_schedule_signal",
+    "bpf_task_work_schedule_resume",
+    "bpf_iter_css_task_new",
+    "bpf_dynptr_from_file",
+    "bpf_dynptr_from_skb_meta",
+    "bpf_session_cookie",
 ];
 
 impl Env<'_> {
@@ -145,6 +178,15 @@ impl Env<'_> {
         }
         let params = sig.proto.params().map(|p| (p.name.to_owned(), p.type_id)).collect();
         Ok(Kfunc { name, flags: row.flags, params, ret: sig.proto.ret })
+    }
+
+    /// How many arguments, whether a result, and whether instructions replace the call (see [`super::fastcall`]).
+    pub(super) fn kfunc_clobbers(&self, insn: Insn) -> Option<(usize, bool, bool)> {
+        let btf = self.profile.btf.as_ref()?;
+        let sig = btf.func_by_id(TypeId(insn.imm as u32)).filter(|_| insn.off == 0)?;
+        let result = btf.resolve(sig.proto.ret) != Some(TypeId::VOID);
+        let inlined = matches!(sig.name, "bpf_cast_to_kern_ctx" | "bpf_rdonly_cast");
+        Some((sig.proto.params().count(), result, inlined))
     }
 
     pub(super) fn is_iter_next(&self, insn: Insn) -> bool {
@@ -293,12 +335,22 @@ impl Env<'_> {
     }
 
     /// A pointer argument; how many further arguments were looked at with it.
-    fn kfunc_pointer(&mut self, k: &Kfunc, btf: &Btf, i: usize, target: TypeId, reg: &Reg, meta: &mut Meta) -> Checked<usize> {
+    fn kfunc_pointer(
+        &mut self,
+        k: &Kfunc,
+        btf: &Btf,
+        i: usize,
+        target: TypeId,
+        reg: &Reg,
+        meta: &mut Meta,
+    ) -> Checked<usize> {
         let r = 1 + i as u8;
         let pname = k.params[i].0.clone();
         let release_1 = self.profile.release;
         let all_trusted = release_1 >= Release::new(7, 0);
-        let trusted = all_trusted || k.has(kf::KF_TRUSTED_ARGS) || (k.has(kf::KF_RELEASE) && release_1 >= Release::new(6, 2));
+        let trusted = all_trusted
+            || k.has(kf::KF_TRUSTED_ARGS)
+            || (k.has(kf::KF_RELEASE) && release_1 >= Release::new(6, 2));
         let rcu = k.has(kf::KF_RCU);
         let nullable = pname.ends_with("__nullable") || (all_trusted && pname.ends_with("__opt"));
         let who = if all_trusted { format!("R{r}") } else { format!("arg{i}") };
@@ -309,10 +361,15 @@ impl Env<'_> {
         {
             reject!(ArgNull, "Possibly NULL pointer passed to trusted {who}");
         }
-        if all_trusted && k.has(kf::KF_RELEASE) && reg.ref_id == 0 && meta.release.is_none() && !reg.is_null() {
+        if all_trusted && k.has(kf::KF_RELEASE) && reg.ref_id == 0 && meta.release.is_none() && !reg.is_null()
+        {
             let is_dynptr = btf.resolve(target).is_some_and(|t| btf.name(t) == "bpf_dynptr");
             if !is_dynptr {
-                reject!(Reference, "release kfunc {} expects referenced PTR_TO_BTF_ID passed to R{r}", k.name);
+                reject!(
+                    Reference,
+                    "release kfunc {} expects referenced PTR_TO_BTF_ID passed to R{r}",
+                    k.name
+                );
             }
         }
         if reg.ref_id != 0 {
@@ -366,7 +423,9 @@ impl Env<'_> {
                 // A pointer to the kernel's own object for a map does as well, since `bpf_map_elem` iterators (6.7).
                 match reg.data {
                     Data::Btf { .. } => {
-                        let Some(map) = self.profile.kernel_struct("bpf_map") else { unmodelled!("no struct bpf_map") };
+                        let Some(map) = self.profile.kernel_struct("bpf_map") else {
+                            unmodelled!("no struct bpf_map")
+                        };
                         self.kfunc_struct(k, btf, i, map, reg)?;
                     }
                     _ if reg.map().is_some() => {}
@@ -400,7 +459,15 @@ impl Env<'_> {
         Ok(0)
     }
 
-    fn kfunc_pointer_kind(&self, k: &Kfunc, btf: &Btf, i: usize, target: TypeId, ref_t: TypeId, reg: &Reg) -> Checked<Pointer> {
+    fn kfunc_pointer_kind(
+        &self,
+        k: &Kfunc,
+        btf: &Btf,
+        i: usize,
+        target: TypeId,
+        ref_t: TypeId,
+        reg: &Reg,
+    ) -> Checked<Pointer> {
         let pname = k.params[i].0.as_str();
         let name = btf.name(ref_t);
         if k.name == "bpf_cast_to_kern_ctx" || super::global::is_ctx(btf, target, self.prog.kind) {
@@ -427,7 +494,17 @@ impl Env<'_> {
         if pname.ends_with("__map") {
             return Ok(Pointer::Map);
         }
-        if matches!(name, "bpf_list_head" | "bpf_list_node" | "bpf_rb_root" | "bpf_rb_node" | "bpf_wq" | "bpf_timer" | "bpf_task_work" | "bpf_res_spin_lock") {
+        if matches!(
+            name,
+            "bpf_list_head"
+                | "bpf_list_node"
+                | "bpf_rb_root"
+                | "bpf_rb_node"
+                | "bpf_wq"
+                | "bpf_timer"
+                | "bpf_task_work"
+                | "bpf_res_spin_lock"
+        ) {
             unmodelled!("special kfuncs");
         }
         let is_struct = matches!(btf.get(ref_t), Some(T::Struct(_) | T::Union(_)));
@@ -449,8 +526,13 @@ impl Env<'_> {
         });
         let scalar = matches!(btf.get(ref_t), Some(T::Int(_) | T::Enum(_) | T::Enum64(_)));
         let void = ref_t == TypeId::VOID;
-        if !scalar && !is_scalar_struct(btf, ref_t, 0) && !(sized && void) {
-            let at = if self.profile.release >= Release::new(7, 0) { format!("R{}", i + 1) } else { format!("arg#{i}") };
+        let readable = scalar || is_scalar_struct(btf, ref_t, 0) || (sized && void);
+        if !readable {
+            let at = if self.profile.release >= Release::new(7, 0) {
+                format!("R{}", i + 1)
+            } else {
+                format!("arg#{i}")
+            };
             reject!(
                 ArgType,
                 "{at} pointer type STRUCT {name} must point to {}scalar, or struct with scalar",
@@ -487,18 +569,30 @@ impl Env<'_> {
             Data::Btf { of, id } => (of, id),
             _ => {
                 let Some(n) = reg2struct(reg.ty.base) else { reject!(ArgType, "arg#{i} is not a pointer") };
-                let Some(id) = self.profile.kernel_struct(n) else { unmodelled!("kfunc's struct not in BTF") };
+                let Some(id) = self.profile.kernel_struct(n) else {
+                    unmodelled!("kfunc's struct not in BTF")
+                };
                 (BtfOf::Kernel, id)
             }
         };
         let unsafe_flags = reg.ty.flags.any(Flags(
             Flags::MAYBE_NULL.0 | Flags::UNTRUSTED.0 | Flags::PERCPU.0 | Flags::USER.0 | Flags::ALLOC.0,
         ));
-        if reg.ty.base == Base::BtfId && unsafe_flags && !reg.ty.flags.any(Flags::RCU) && self.has(Feature::TrustedPointers) {
-            reject!(ArgType, "arg#{i} is {} expected {} or socket", self.type_text(reg.ty), self.type_text(Type::plain(Base::BtfId)));
+        if reg.ty.base == Base::BtfId
+            && unsafe_flags
+            && !reg.ty.flags.any(Flags::RCU)
+            && self.has(Feature::TrustedPointers)
+        {
+            reject!(
+                ArgType,
+                "arg#{i} is {} expected {} or socket",
+                self.type_text(reg.ty),
+                self.type_text(Type::plain(Base::BtfId))
+            );
         }
         let strict = k.has(kf::KF_RELEASE) && reg.ref_id != 0;
-        let off = reg.off as i64 + if self.has(Feature::ConstOffsetInBits) { reg.v.t.value as i64 } else { 0 };
+        let off =
+            reg.off as i64 + if self.has(Feature::ConstOffsetInBits) { reg.v.t.value as i64 } else { 0 };
         let alias = {
             // nf_conn and its ___init flavour must not be taken for each other.
             let (a, b) = (self.btf_of(of)?.name(have), btf.name(ref_t));
@@ -506,7 +600,14 @@ impl Env<'_> {
         };
         let name = self.btf_of(of)?.name(have);
         let projection = PROJECTIONS.contains(&(btf.name(ref_t), name));
-        if !projection && !self.struct_matches((of, have), off, (BtfOf::Kernel, ref_t), if strict || alias { Match::Strict } else { Match::Prefix }) {
+        if !projection
+            && !self.struct_matches(
+                (of, have),
+                off,
+                (BtfOf::Kernel, ref_t),
+                if strict || alias { Match::Strict } else { Match::Prefix },
+            )
+        {
             reject!(
                 ArgType,
                 "kernel function {} args#{i} expected pointer to STRUCT {} but R{} has a pointer to STRUCT {name}",
@@ -541,7 +642,9 @@ impl Env<'_> {
     fn kernel_ctx(&self) -> Option<TypeId> {
         let name = match self.prog.kind {
             ProgType::XDP => "xdp_buff",
-            ProgType::SOCKET_FILTER | ProgType::SCHED_CLS | ProgType::SCHED_ACT | ProgType::CGROUP_SKB => "sk_buff",
+            ProgType::SOCKET_FILTER | ProgType::SCHED_CLS | ProgType::SCHED_ACT | ProgType::CGROUP_SKB => {
+                "sk_buff"
+            }
             ProgType::KPROBE => "pt_regs",
             ProgType::PERF_EVENT => "bpf_perf_event_data_kern",
             ProgType::CGROUP_SOCK => "sock",
@@ -562,124 +665,6 @@ impl Env<'_> {
             _ => return None,
         };
         self.profile.kernel_struct(name)
-    }
-
-    /// An iterator on the stack: made, advanced or destroyed (`process_iter_arg()`).
-    fn kfunc_iter(&mut self, k: &Kfunc, r: u8, ty: TypeId, reg: &Reg, meta: &mut Meta) -> Checked {
-        use super::state::{Byte, Slot};
-        let btf = match &self.profile.btf {
-            Some(b) => b.clone(),
-            None => unmodelled!("no BTF"),
-        };
-        let late = self.profile.release >= Release::new(7, 0);
-        let at = if late { format!("R{r}") } else { format!("arg #{}", r - 1) };
-        if !reg.ty.is(Base::Stack) {
-            reject!(Iterator, "arg#{} expected pointer to an iterator on stack", r - 1);
-        }
-        let name = btf.name(ty).strip_prefix("bpf_iter_").unwrap_or("?").to_owned();
-        let Some(size) = btf.size_of(ty) else { unmodelled!("iterator without size") };
-        let slots = size as usize / 8;
-        let off = reg.off as i64 + reg.v.t.value as i64;
-        if !reg.v.t.is_const() || off % 8 != 0 || !(-512..0).contains(&off) {
-            reject!(Iterator, "cannot pass in iter at an offset={off}");
-        }
-        let lo = Slot::of(off).0;
-        if lo + 1 < slots {
-            reject!(Iterator, "expected uninitialized iter_{name} as {at}");
-        }
-        let frame = reg.frame as usize;
-        let of = |env: &Self, i: usize| env.cur.frames[frame].stack.get(lo - i).copied();
-        if k.has(kf::KF_ITER_NEW) {
-            let taken = (0..slots).any(|i| of(self, i).is_some_and(|s| s.bytes.contains(&Byte::Iter)));
-            if taken {
-                reject!(Iterator, "expected uninitialized iter_{name} as {at}");
-            }
-            for i in 0..slots {
-                self.access(r, 8 * i as i64, 8, Access::HelperByte)?;
-            }
-            let ref_id = self.acquire_reference();
-            let mut flags = Flags::NONE;
-            if k.has(kf::KF_RCU_PROTECTED) {
-                flags = if self.in_rcu() { Flags::RCU } else { Flags::UNTRUSTED };
-            }
-            for i in 0..slots {
-                let s = &mut self.cur.frames[frame].stack[lo - i];
-                let link = s.reg.link;
-                s.bytes = [Byte::Iter; 8];
-                s.reg = Reg {
-                    link,
-                    live: Live::WRITTEN,
-                    ref_id: if i == 0 { ref_id } else { 0 },
-                    ..Reg::pointer(
-                        Type::new(Base::Stack, flags),
-                        Data::Iter { id: ty, state: super::reg::IterState::Active, depth: 0 },
-                    )
-                };
-            }
-            return Ok(());
-        }
-        for i in 0..slots {
-            let ok = of(self, i).is_some_and(|s| {
-                s.bytes.iter().all(|b| *b == Byte::Iter)
-                    && (s.reg.ref_id != 0) == (i == 0)
-                    && matches!(s.reg.data, Data::Iter { id, .. } if id == ty)
-            });
-            if of(self, i).is_some_and(|s| s.bytes[0] == Byte::Iter && s.reg.ty.flags.any(Flags::UNTRUSTED)) {
-                reject!(Iterator, "expected an RCU CS when using {}", k.name);
-            }
-            if !ok {
-                reject!(Iterator, "expected an initialized iter_{name} as {at}");
-            }
-        }
-        for i in 0..slots {
-            let s = self.cur.frames[frame].stack[lo - i].reg;
-            self.arena.mark_read(Some(s.live), s.link, Live::READ64);
-        }
-        let ref_id = self.cur.frames[frame].stack[lo].reg.ref_id;
-        meta.iter = Some((frame, lo));
-        meta.ref_id = ref_id;
-        if k.has(kf::KF_ITER_DESTROY) {
-            self.release_reference(ref_id)?;
-            for i in 0..slots {
-                let s = &mut self.cur.frames[frame].stack[lo - i];
-                let link = s.reg.link;
-                s.bytes = [Byte::Invalid; 8];
-                s.reg = Reg { link, live: Live::WRITTEN, ..Reg::NOT_INIT };
-            }
-        }
-        Ok(())
-    }
-
-    /// The two outcomes of advancing an iterator: another element, walked later, or the end
-    /// (`process_iter_next_call()`).
-    fn iter_next(&mut self, meta: &Meta) -> Checked {
-        use super::reg::IterState;
-        let Some((frame, slot)) = meta.iter else { unmodelled!("iterator") };
-        let it = self.cur.frames[frame].stack[slot].reg;
-        let Data::Iter { id, state, depth } = it.data else { unmodelled!("iterator") };
-        if state == IterState::Active {
-            let pc = self.pc;
-            let prev = match self.cur.parent {
-                Some(p) => self.previous_entry(pc, Some(p))?,
-                None => None,
-            };
-            self.fork(pc + 1, pc)?;
-            if let Some(mut w) = self.waiting.pop() {
-                w.state.frames[frame].stack[slot].reg.data =
-                    Data::Iter { id, state: IterState::Active, depth: depth + 1 };
-                if let Some(p) = prev {
-                    self.widen(p, &mut w.state)?;
-                }
-                let r0 = w.state.reg_mut(0);
-                r0.ty.flags = r0.ty.flags.without(Flags::MAYBE_NULL);
-                self.waiting.push(w);
-            }
-        }
-        self.cur.frames[frame].stack[slot].reg.data = Data::Iter { id, state: IterState::Drained, depth };
-        let r0 = self.cur.reg_mut(0);
-        let (live, link) = (r0.live, r0.link);
-        *r0 = Reg { live, link, ..Reg::known(0) };
-        Ok(())
     }
 
     fn set_kfunc_result(&mut self, k: &Kfunc, meta: &mut Meta) -> Checked {
@@ -720,7 +705,13 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn kfunc_pointer_result(&mut self, k: &Kfunc, btf: &Btf, target: TypeId, meta: &mut Meta) -> Checked<Reg> {
+    fn kfunc_pointer_result(
+        &mut self,
+        k: &Kfunc,
+        btf: &Btf,
+        target: TypeId,
+        meta: &mut Meta,
+    ) -> Checked<Reg> {
         let Some(t) = btf.resolve(target) else { unmodelled!("kfunc's result") };
         let kernel = |id| Data::Btf { of: BtfOf::Kernel, id };
         match k.name.as_str() {
@@ -730,7 +721,8 @@ impl Env<'_> {
             }
             "bpf_rdonly_cast" => {
                 let id = TypeId(meta.constant.unwrap_or(0) as u32);
-                let is_struct = btf.resolve(id).is_some_and(|x| matches!(btf.get(x), Some(T::Struct(_) | T::Union(_))));
+                let is_struct =
+                    btf.resolve(id).is_some_and(|x| matches!(btf.get(x), Some(T::Struct(_) | T::Union(_))));
                 if is_struct {
                     let id = btf.resolve(id).unwrap_or(id);
                     return Ok(Reg::pointer(Type::new(Base::BtfId, Flags::UNTRUSTED), kernel(id)));
@@ -744,7 +736,9 @@ impl Env<'_> {
                 reject!(Kfunc, "kfunc bpf_rdonly_cast type ID argument must be of a struct");
             }
             "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => {
-                let (Some(size), Some((dynptr, kind))) = (meta.constant, meta.dynptr) else { unmodelled!("dynptr slice") };
+                let (Some(size), Some((dynptr, kind))) = (meta.constant, meta.dynptr) else {
+                    unmodelled!("dynptr slice")
+                };
                 let mut flags = Flags::NONE;
                 if matches!(kind, DynptrKind::Skb | DynptrKind::Xdp) {
                     flags = flags.with(Flags::DYN_SLICE);
@@ -754,12 +748,18 @@ impl Env<'_> {
                 } else if !self.may_access_packet(Dir::Write, None) {
                     reject!(PacketWrite, "the prog does not allow writes to packet data");
                 }
-                return Ok(Reg::pointer(Type::new(Base::Mem, flags), Data::Slice { size: size as u32, dynptr }));
+                return Ok(Reg::pointer(
+                    Type::new(Base::Mem, flags),
+                    Data::Slice { size: size as u32, dynptr },
+                ));
             }
             _ => {}
         }
         if k.has(kf::KF_ARENA_RET) {
-            return Ok(Reg { v: super::value::Value::UNKNOWN, ..Reg::pointer(Type::plain(Base::Arena), Data::None) });
+            return Ok(Reg {
+                v: super::value::Value::UNKNOWN,
+                ..Reg::pointer(Type::plain(Base::Arena), Data::None)
+            });
         }
         if t == TypeId::VOID && meta.r0_size == 0 {
             return Ok(Reg::UNKNOWN);
@@ -782,11 +782,16 @@ impl Env<'_> {
                     meta.r0_size = s as u64;
                     meta.r0_rdonly = true;
                 }
-                None => reject!(Kfunc, "kernel function {} returns pointer type that is not supported", k.name),
+                None => {
+                    reject!(Kfunc, "kernel function {} returns pointer type that is not supported", k.name)
+                }
             }
         }
         let flags = if meta.r0_rdonly { Flags::RDONLY } else { Flags::NONE };
-        Ok(Reg { ref_id: meta.ref_id, ..Reg::pointer(Type::new(Base::Mem, flags), Data::Size(meta.r0_size as u32)) })
+        Ok(Reg {
+            ref_id: meta.ref_id,
+            ..Reg::pointer(Type::new(Base::Mem, flags), Data::Size(meta.r0_size as u32))
+        })
     }
 
     pub(super) fn access_kptr(

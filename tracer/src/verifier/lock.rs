@@ -23,7 +23,10 @@ impl Env<'_> {
         let Data::Map { map, .. } = reg.data else { unmodelled!("lock without map") };
         let m = self.map(map);
         if !reg.v.t.is_const() {
-            reject!(Lock, "R{r} doesn't have constant offset. bpf_spin_lock has to be at the constant offset");
+            reject!(
+                Lock,
+                "R{r} doesn't have constant offset. bpf_spin_lock has to be at the constant offset"
+            );
         }
         if m.btf_value.is_none() {
             reject!(Lock, "map '{}' has to have BTF in order to use bpf_spin_lock", m.name);
@@ -60,7 +63,10 @@ impl Env<'_> {
         let Data::Map { map, uid } = reg.data else { unmodelled!("timer without map") };
         let m = self.map(map);
         if !reg.v.t.is_const() {
-            reject!(MapFieldAccess, "R{r} doesn't have constant offset. bpf_timer has to be at the constant offset");
+            reject!(
+                MapFieldAccess,
+                "R{r} doesn't have constant offset. bpf_timer has to be at the constant offset"
+            );
         }
         if m.btf_value.is_none() {
             reject!(MapFieldAccess, "map '{}' has to have BTF in order to use bpf_timer", m.name);

@@ -16,7 +16,13 @@ const BY_MAP: &[(MapType, &[u32])] = &[
     (MapType::PROG_ARRAY, &[id::TAIL_CALL]),
     (
         MapType::PERF_EVENT_ARRAY,
-        &[id::PERF_EVENT_READ, id::PERF_EVENT_OUTPUT, id::SKB_OUTPUT, id::PERF_EVENT_READ_VALUE, id::XDP_OUTPUT],
+        &[
+            id::PERF_EVENT_READ,
+            id::PERF_EVENT_OUTPUT,
+            id::SKB_OUTPUT,
+            id::PERF_EVENT_READ_VALUE,
+            id::XDP_OUTPUT,
+        ],
     ),
     (
         MapType::RINGBUF,
@@ -42,11 +48,23 @@ const BY_MAP: &[(MapType, &[u32])] = &[
     (MapType::HASH_OF_MAPS, &[id::MAP_LOOKUP_ELEM]),
     (
         MapType::SOCKMAP,
-        &[id::SK_REDIRECT_MAP, id::SOCK_MAP_UPDATE, id::MSG_REDIRECT_MAP, id::SK_SELECT_REUSEPORT, id::MAP_LOOKUP_ELEM],
+        &[
+            id::SK_REDIRECT_MAP,
+            id::SOCK_MAP_UPDATE,
+            id::MSG_REDIRECT_MAP,
+            id::SK_SELECT_REUSEPORT,
+            id::MAP_LOOKUP_ELEM,
+        ],
     ),
     (
         MapType::SOCKHASH,
-        &[id::SK_REDIRECT_HASH, id::SOCK_HASH_UPDATE, id::MSG_REDIRECT_HASH, id::SK_SELECT_REUSEPORT, id::MAP_LOOKUP_ELEM],
+        &[
+            id::SK_REDIRECT_HASH,
+            id::SOCK_HASH_UPDATE,
+            id::MSG_REDIRECT_HASH,
+            id::SK_SELECT_REUSEPORT,
+            id::MAP_LOOKUP_ELEM,
+        ],
     ),
     (MapType::REUSEPORT_SOCKARRAY, &[id::SK_SELECT_REUSEPORT]),
     (MapType::QUEUE, &[id::MAP_PEEK_ELEM, id::MAP_POP_ELEM, id::MAP_PUSH_ELEM]),
@@ -87,10 +105,7 @@ const BY_FUNC: &[(u32, &[MapType])] = &[
     (id::MAP_POP_ELEM, &[MapType::QUEUE, MapType::STACK]),
     (id::MAP_PEEK_ELEM, &[MapType::QUEUE, MapType::STACK, MapType::BLOOM_FILTER]),
     (id::MAP_PUSH_ELEM, &[MapType::QUEUE, MapType::STACK, MapType::BLOOM_FILTER]),
-    (
-        id::MAP_LOOKUP_PERCPU_ELEM,
-        &[MapType::PERCPU_ARRAY, MapType::PERCPU_HASH, MapType::LRU_PERCPU_HASH],
-    ),
+    (id::MAP_LOOKUP_PERCPU_ELEM, &[MapType::PERCPU_ARRAY, MapType::PERCPU_HASH, MapType::LRU_PERCPU_HASH]),
     (id::SK_STORAGE_GET, &[MapType::SK_STORAGE]),
     (id::SK_STORAGE_DELETE, &[MapType::SK_STORAGE]),
     (id::INODE_STORAGE_GET, &[MapType::INODE_STORAGE]),
@@ -140,7 +155,11 @@ impl Env<'_> {
         if let Some((_, kinds)) = BY_FUNC.iter().find(|(f, _)| *f == func) {
             ok &= kinds.contains(&m.kind);
         }
-        if func == id::TAIL_CALL && ok && self.subprogs.len() > 1 && self.profile.release < Release::new(5, 10) {
+        if func == id::TAIL_CALL
+            && ok
+            && self.subprogs.len() > 1
+            && self.profile.release < Release::new(5, 10)
+        {
             reject!(TailCall, "tail_calls are not allowed in programs with bpf-to-bpf calls");
         }
         if !ok {

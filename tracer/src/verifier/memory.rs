@@ -14,10 +14,17 @@ use super::tnum::Tnum;
 /// What an instruction does with memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    Load { into: u8, extend: Extend },
-    Store { from: Option<u8> },
+    Load {
+        into: u8,
+        extend: Extend,
+    },
+    Store {
+        from: Option<u8>,
+    },
     /// The reading half of an atomic; alignment is required.
-    AtomicRead { into: Option<u8> },
+    AtomicRead {
+        into: Option<u8>,
+    },
     /// The writing half.
     AtomicWrite,
     /// One byte written by a helper.
@@ -211,10 +218,20 @@ impl Env<'_> {
     }
 
     /// `off..off+size` within `limit`, for the smallest and the largest offset (`check_mem_region_access()`).
-    pub(super) fn check_region(&self, r: u8, reg: &Reg, off: i64, size: i64, limit: u32, zero: ZeroSize) -> Checked {
+    pub(super) fn check_region(
+        &self,
+        r: u8,
+        reg: &Reg,
+        off: i64,
+        size: i64,
+        limit: u32,
+        zero: ZeroSize,
+    ) -> Checked {
         let smin = reg.v.smin;
         if smin < 0
-            && (smin == i64::MIN || off.wrapping_add(smin) != off.wrapping_add(smin) as i32 as i64 || smin + off < 0)
+            && (smin == i64::MIN
+                || off.wrapping_add(smin) != off.wrapping_add(smin) as i32 as i64
+                || smin + off < 0)
         {
             reject!(
                 OutOfBounds,
@@ -225,7 +242,10 @@ impl Env<'_> {
             reject!(OutOfBounds, "R{r} min value is outside of the allowed memory range");
         }
         if reg.v.umax >= MAX_OFF as u64 {
-            reject!(UnboundedAccess, "R{r} unbounded memory access, make sure to bounds check any such access");
+            reject!(
+                UnboundedAccess,
+                "R{r} unbounded memory access, make sure to bounds check any such access"
+            );
         }
         if !fits((reg.v.umax as i64).wrapping_add(off) as i32 as i64, size, limit, zero) {
             reject!(OutOfBounds, "R{r} max value is outside of the allowed memory range");
@@ -237,16 +257,32 @@ impl Env<'_> {
     pub(super) fn check_map_direction(&self, reg: &Reg, off: i64, size: i64, dir: Dir) -> Checked {
         let map = self.reg_map(reg)?;
         if dir == Dir::Write && map.flags & map_flags::RDONLY_PROG != 0 {
-            reject!(MapForbidden, "write into map forbidden, value_size={} off={off} size={size}", map.value_size);
+            reject!(
+                MapForbidden,
+                "write into map forbidden, value_size={} off={off} size={size}",
+                map.value_size
+            );
         }
         if dir == Dir::Read && map.flags & map_flags::WRONLY_PROG != 0 {
-            reject!(MapForbidden, "read from map forbidden, value_size={} off={off} size={size}", map.value_size);
+            reject!(
+                MapForbidden,
+                "read from map forbidden, value_size={} off={off} size={size}",
+                map.value_size
+            );
         }
         Ok(())
     }
 
     /// In bounds, and clear of what only its own functions may touch (`check_map_access()`).
-    pub(super) fn check_map_value(&self, r: u8, reg: &Reg, off: i64, size: i64, zero: ZeroSize, of: Of) -> Checked {
+    pub(super) fn check_map_value(
+        &self,
+        r: u8,
+        reg: &Reg,
+        off: i64,
+        size: i64,
+        zero: ZeroSize,
+        of: Of,
+    ) -> Checked {
         let map = self.reg_map(reg)?;
         self.check_region(r, reg, off, size, map.value_size, zero)?;
         let Some(id) = reg.map() else { return Ok(()) };
@@ -292,12 +328,24 @@ impl Env<'_> {
         how: Access,
     ) -> Checked<Option<Reg>> {
         self.check_map_direction(reg, off, size as i64, dir)?;
-        self.check_map_value(r, reg, off, size as i64, ZeroSize::Refused, if how == Access::HelperByte { Of::Helper } else { Of::Program })?;
+        self.check_map_value(
+            r,
+            reg,
+            off,
+            size as i64,
+            ZeroSize::Refused,
+            if how == Access::HelperByte { Of::Helper } else { Of::Program },
+        )?;
         let Some(id) = reg.map() else { return Ok(Some(Reg::UNKNOWN)) };
         let map = self.map(id);
         if reg.v.t.is_const() {
             let at = off + reg.v.t.value as i64;
-            let kptr = self.map_record(id).fields.iter().find(|f| f.kind.is_kptr() && f.offset as i64 == at).cloned();
+            let kptr = self
+                .map_record(id)
+                .fields
+                .iter()
+                .find(|f| f.kind.is_kptr() && f.offset as i64 == at)
+                .cloned();
             if let Some(field) = kptr {
                 return self.access_kptr(&field, into, value, how).map(Some);
             }
@@ -379,7 +427,11 @@ impl Env<'_> {
             reject!(OutOfBounds, "R{r} invalid {what} buffer access: off={off}, size={size}");
         }
         if !reg.v.is(0) {
-            reject!(OutOfBounds, "R{r} invalid variable buffer offset: off={off}, var_off={}", tnum_text(reg.v.t));
+            reject!(
+                OutOfBounds,
+                "R{r} invalid variable buffer offset: off={off}, var_off={}",
+                tnum_text(reg.v.t)
+            );
         }
         Ok(())
     }
@@ -482,7 +534,11 @@ impl Env<'_> {
                 self.check_region(r, reg, off, size as i64, u16::MAX as u32, ZeroSize::Refused)?;
                 at = off + reg.v.umax as i64;
             } else {
-                self.check_fixed_offset(reg, r, if self.converts_ctx() { Fixed::Refused } else { Fixed::Allowed })?;
+                self.check_fixed_offset(
+                    reg,
+                    r,
+                    if self.converts_ctx() { Fixed::Refused } else { Fixed::Allowed },
+                )?;
                 at = off + reg.v.umax as i64;
             }
         } else {

@@ -23,13 +23,17 @@ mod btf_access;
 mod call;
 mod cfg;
 mod ctx;
+mod depth;
 mod dynptr;
 mod env;
 mod explore;
+mod fastcall;
 pub mod feature;
 mod global;
 mod helper;
+mod history;
 pub mod insn;
+mod iter;
 mod jump;
 mod jump_early;
 mod kfunc;
@@ -46,6 +50,7 @@ mod record;
 mod reg;
 pub mod report;
 mod ret;
+mod show;
 mod stack;
 mod state;
 mod subprog;
@@ -109,7 +114,10 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
     let insn = env.blame.or(env.walking.then_some(env.pc));
     let verdict = match result {
         Ok(()) => Verdict::Accept,
-        Err(Stop::Reject(violation)) => Verdict::Reject(Rejection { insn, violation: *violation, path: env.path() }),
+        Err(Stop::Reject(violation)) => {
+            let path = env.history_of(&violation);
+            Verdict::Reject(Rejection { insn, violation: *violation, path })
+        }
         Err(Stop::Unmodelled(feature)) => Verdict::Unmodelled(Unmodelled { feature, insn }),
     };
     let mut stats = env.stats;
@@ -136,7 +144,8 @@ fn run(env: &mut Env) -> Checked {
     if attach_late {
         env.check_attach()?;
     }
-    env.explored = vec![Vec::new(); env.insns.len()];
+    env.check_recursion()?;
+    env.mark_fastcalls();
     env.walking = true;
     if env.has(Feature::LazyGlobals) {
         env.walk_subprog(0)?;
@@ -150,6 +159,7 @@ fn run(env: &mut Env) -> Checked {
         env.walk_subprog(0)?;
     }
     env.walking = false;
+    env.remove_fastcalls();
     env.check_stack_depth()
 }
 
@@ -191,7 +201,8 @@ impl Env<'_> {
             known |= 1 << 16;
         }
         let attaches = self.enum_max("bpf_attach_type", "__MAX_BPF_ATTACH_TYPE");
-        let unknown_type = self.enum_max("bpf_prog_type", "").is_some_and(|max| i64::from(self.prog.kind.0) > max);
+        let unknown_type =
+            self.enum_max("bpf_prog_type", "").is_some_and(|max| i64::from(self.prog.kind.0) > max);
         // Only types that look at the attach type find out that it does not exist.
         let too_new = attaches.is_some_and(|max| i64::from(self.prog.attach.0) >= max);
         if self.prog.flags & !known != 0 || unknown_type || !self.attach_fits_type(too_new) {
@@ -230,29 +241,5 @@ impl Env<'_> {
 
     pub(crate) fn records(&self) -> &[record::Record] {
         &self.records
-    }
-
-    /// How the path at hand came here: its jumps, oldest first.
-    fn path(&self) -> Vec<Step> {
-        let mut steps: Vec<Step> = Vec::new();
-        let mut jumps: Vec<(u32, u32)> = self.cur.jumps.iter().rev().map(|j| (j.at, j.from)).collect();
-        let mut next = self.cur.parent;
-        while let Some(id) = next {
-            let Ok(st) = self.arena.get(id) else { break };
-            jumps.extend(st.jumps.iter().rev().map(|j| (j.at, j.from)));
-            next = st.parent;
-            if jumps.len() > 256 {
-                break;
-            }
-        }
-        for (at, from) in jumps.into_iter().rev() {
-            if from != u32::MAX && from.wrapping_add(1) != at {
-                steps.push(Step { insn: from, what: format!("goes to {at}") });
-            }
-        }
-        if self.walking {
-            steps.push(Step { insn: self.pc, what: report::brief(self.insns[self.pc as usize % self.insns.len()]) });
-        }
-        steps
     }
 }

@@ -15,8 +15,7 @@ use super::subprog::{Pointers, Subprog, find_subprogs, linkage};
 impl Env<'_> {
     /// Find the subprograms and their functions.
     pub(super) fn find_functions(&mut self) -> Checked {
-        let pointers =
-            if self.has(Feature::SubprogPointers) { Pointers::Known } else { Pointers::Unknown };
+        let pointers = if self.has(Feature::SubprogPointers) { Pointers::Known } else { Pointers::Unknown };
         let starts = find_subprogs(self.insns, pointers)?;
         let count = self.insns.len() as u32;
         let ends = starts.iter().skip(1).copied().chain(std::iter::once(count));
@@ -38,6 +37,7 @@ impl Env<'_> {
                 called: false,
                 verified: false,
                 args: None,
+                fastcalls: super::fastcall::Fastcalls::default(),
             })
             .collect();
         Ok(())
@@ -277,7 +277,13 @@ impl Env<'_> {
         }
     }
 
-    fn resolve_constant(&mut self, i: usize, insn: Insn, storages: &mut Vec<MapType>, seen: &mut Vec<MapId>) -> Checked {
+    fn resolve_constant(
+        &mut self,
+        i: usize,
+        insn: Insn,
+        storages: &mut Vec<MapType>,
+        seen: &mut Vec<MapId>,
+    ) -> Checked {
         let second = self.insns.get(i + 1).copied();
         let Some(second) = second.filter(|s| s.code == 0 && s.dst == 0 && s.src == 0 && s.off == 0) else {
             reject!(BadProgram, "invalid bpf_ld_imm64 insn");
@@ -315,7 +321,11 @@ impl Env<'_> {
             match super::map_rules::direct_value(m, off, self.profile.release) {
                 None => reject!(MapIncompatible, "no direct value access support for this map type"),
                 Some(false) => {
-                    reject!(OutOfBounds, "invalid access to map value pointer, value_size={} off={off}", m.value_size)
+                    reject!(
+                        OutOfBounds,
+                        "invalid access to map value pointer, value_size={} off={off}",
+                        m.value_size
+                    )
                 }
                 Some(true) => {}
             }
@@ -360,7 +370,10 @@ impl Env<'_> {
             .is_some_and(|d| matches!(d, T::Datasec(s) if s.vars().any(|v| v.type_id == id)));
         let Some(t) = btf.resolve(ty) else { unmodelled!("kernel variable") };
         if percpu {
-            return Ok(Reg::pointer(Type::new(Base::BtfId, Flags::PERCPU), Data::Btf { of: BtfOf::Kernel, id: t }));
+            return Ok(Reg::pointer(
+                Type::new(Base::BtfId, Flags::PERCPU),
+                Data::Btf { of: BtfOf::Kernel, id: t },
+            ));
         }
         match btf.get(t) {
             Some(T::Struct(_) | T::Union(_)) => {
@@ -368,8 +381,7 @@ impl Env<'_> {
             }
             _ => match btf.size_of(t) {
                 Some(size) => {
-                    let flags =
-                        if self.has(Feature::NullableAsFlag) { Flags::RDONLY } else { Flags::NONE };
+                    let flags = if self.has(Feature::NullableAsFlag) { Flags::RDONLY } else { Flags::NONE };
                     Ok(Reg::pointer(Type::new(Base::Mem, flags), Data::Size(size)))
                 }
                 None => unmodelled!("kernel variable"),

@@ -228,7 +228,10 @@ impl Program {
     pub fn has_trampoline(&self) -> bool {
         match self.kind {
             ProgType::TRACING => {
-                matches!(self.attach, AttachType::TRACE_FENTRY | AttachType::TRACE_FEXIT | AttachType::MODIFY_RETURN)
+                matches!(
+                    self.attach,
+                    AttachType::TRACE_FENTRY | AttachType::TRACE_FEXIT | AttachType::MODIFY_RETURN
+                )
             }
             ProgType::LSM => self.attach == AttachType::LSM_MAC,
             _ => false,

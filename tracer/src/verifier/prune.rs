@@ -164,7 +164,9 @@ impl Env<'_> {
         let aux = self.aux[pc];
         {
             let old = self.arena.get(id)?;
-            if old.frame().entry == Entry::AsyncCallback && old.frame().async_depth != self.cur.frame().async_depth {
+            if old.frame().entry == Entry::AsyncCallback
+                && old.frame().async_depth != self.cur.frame().async_depth
+            {
                 return Ok(false);
             }
         }
@@ -396,7 +398,9 @@ impl Env<'_> {
     }
 
     fn reg_covers(&self, old: &Reg, cur: &Reg, ids: &mut Ids, level: Level) -> bool {
-        let exact = |ids: &mut Ids| old.same_value(cur) && ids.check(old.id, cur.id) && ids.check(old.ref_id, cur.ref_id);
+        let exact = |ids: &mut Ids| {
+            old.same_value(cur) && ids.check(old.id, cur.id) && ids.check(old.ref_id, cur.ref_id)
+        };
         if level == Level::Exact {
             return exact(ids);
         }
@@ -461,7 +465,9 @@ impl Env<'_> {
             Base::Scalar => cur.is_scalar() && (!old.precise || old.v.covers(&cur.v)),
             Base::MapKey | Base::MapValue => {
                 if old.ty.flags.any(Flags::MAYBE_NULL) {
-                    return cur.ty.flags.any(Flags::MAYBE_NULL) && old.same_shape(cur) && ids.check(old.id, cur.id);
+                    return cur.ty.flags.any(Flags::MAYBE_NULL)
+                        && old.same_shape(cur)
+                        && ids.check(old.id, cur.id);
                 }
                 old.same_shape(cur) && old.v.covers(&cur.v)
             }
@@ -496,7 +502,14 @@ impl Env<'_> {
         true
     }
 
-    fn slot_covers(&self, o: &StackSlot, c: Option<&StackSlot>, ids: &mut Ids, level: Level, fills: bool) -> bool {
+    fn slot_covers(
+        &self,
+        o: &StackSlot,
+        c: Option<&StackSlot>,
+        ids: &mut Ids,
+        level: Level,
+        fills: bool,
+    ) -> bool {
         let mut i = 0;
         while i < 8 {
             let ob = o.bytes[i];
@@ -506,9 +519,7 @@ impl Env<'_> {
                 continue;
             }
             let Some(c) = c else { return false };
-            if fills
-                && let (Some(a), Some(b)) = (scalar_of(o), scalar_of(c))
-            {
+            if fills && let (Some(a), Some(b)) = (scalar_of(o), scalar_of(c)) {
                 return self.reg_covers(&a, &b, ids, level);
             }
             if ob != c.bytes[i] {
@@ -517,7 +528,11 @@ impl Env<'_> {
             if i == 7 {
                 let same = match ob {
                     Byte::Spill => self.reg_covers(&o.reg, &c.reg, ids, level),
-                    Byte::Dynptr => o.reg.data == c.reg.data && ids.check(o.reg.ref_id, c.reg.ref_id) && (!self.has(Feature::RefsInState) || ids.check(o.reg.id, c.reg.id)),
+                    Byte::Dynptr => {
+                        o.reg.data == c.reg.data
+                            && ids.check(o.reg.ref_id, c.reg.ref_id)
+                            && (!self.has(Feature::RefsInState) || ids.check(o.reg.id, c.reg.id))
+                    }
                     Byte::Iter => {
                         let key = |r: &Reg| match r.data {
                             Data::Iter { id, state, .. } => Some((id, state)),

@@ -1,7 +1,5 @@
 //! What the model says: accepted, rejected (where and why), or outside of what it models.
 
-use super::insn::Insn;
-
 /// The model's answer for one program on one kernel.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -186,8 +184,3 @@ macro_rules! unmodelled {
 }
 
 pub(super) use {reject, unmodelled};
-
-/// A short form of an instruction, for path steps.
-pub(super) fn brief(insn: Insn) -> String {
-    format!("({:02x}) r{} r{} off={} imm={}", insn.code, insn.dst, insn.src, insn.off, insn.imm)
-}

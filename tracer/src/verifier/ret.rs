@@ -30,10 +30,13 @@ impl Env<'_> {
         );
         Ok(match self.prog.kind {
             ProgType::CGROUP_SOCK_ADDR => {
-                let recv = matches!(at, A::CGROUP_UDP4_RECVMSG | A::CGROUP_UDP6_RECVMSG | A::CGROUP_UNIX_RECVMSG);
+                let recv =
+                    matches!(at, A::CGROUP_UDP4_RECVMSG | A::CGROUP_UDP6_RECVMSG | A::CGROUP_UNIX_RECVMSG);
                 if names || recv {
                     Some((1, 1))
-                } else if matches!(at, A::CGROUP_INET4_BIND | A::CGROUP_INET6_BIND) && release >= Release::new(5, 12) {
+                } else if matches!(at, A::CGROUP_INET4_BIND | A::CGROUP_INET6_BIND)
+                    && release >= Release::new(5, 12)
+                {
                     Some((0, 3))
                 } else {
                     Some((0, 1))
@@ -46,7 +49,11 @@ impl Env<'_> {
             | ProgType::CGROUP_SYSCTL
             | ProgType::CGROUP_SOCKOPT => Some((0, 1)),
             ProgType::RAW_TRACEPOINT => {
-                if self.prog.attach_btf_id.0 == 0 { None } else { Some((0, 0)) }
+                if self.prog.attach_btf_id.0 == 0 {
+                    None
+                } else {
+                    Some((0, 0))
+                }
             }
             ProgType::TRACING => match at {
                 A::TRACE_FENTRY | A::TRACE_FEXIT => Some((0, 0)),
@@ -54,7 +61,9 @@ impl Env<'_> {
                 A::TRACE_ITER => Some((0, 1)),
                 _ => super::report::unmodelled!("tracing attach type"),
             },
-            ProgType::KPROBE if at == A::TRACE_KPROBE_SESSION && release >= Release::new(6, 10) => Some((0, 1)),
+            ProgType::KPROBE if at == A::TRACE_KPROBE_SESSION && release >= Release::new(6, 10) => {
+                Some((0, 1))
+            }
             ProgType::SK_LOOKUP => Some((0, 1)),
             ProgType::NETFILTER => Some((0, 1)),
             ProgType::LSM => {
@@ -79,18 +88,28 @@ impl Env<'_> {
     pub(super) fn check_return_value(&mut self) -> Checked {
         let frame = self.cur.frame();
         let (entry, sub) = (frame.entry, frame.subprog);
-        if sub == 0 && self.prog.kind == ProgType::LSM && self.prog.attach != A::LSM_CGROUP && self.lsm_hook_is_void() {
+        if sub == 0
+            && self.prog.kind == ProgType::LSM
+            && self.prog.attach != A::LSM_CGROUP
+            && self.lsm_hook_is_void()
+        {
             return Ok(());
         }
         let is_sub = sub != 0;
-        if is_sub && entry == Entry::Top && self.profile.release >= Release::new(7, 0) && self.returns_nothing(sub) {
+        if is_sub
+            && entry == Entry::Top
+            && self.profile.release >= Release::new(7, 0)
+            && self.returns_nothing(sub)
+        {
             return Ok(());
         }
         self.read_reg(0)?;
         let r0 = *self.cur.reg(0);
         let exit = if entry == Entry::AsyncCallback { "At async callback return" } else { "At program exit" };
         let range = if entry == Entry::AsyncCallback {
-            if self.profile.release >= Release::new(6, 17) { return self.check_async_return(&r0) }
+            if self.profile.release >= Release::new(6, 17) {
+                return self.check_async_return(&r0);
+            }
             (0, 0)
         } else if is_sub {
             if !r0.is_scalar() {
@@ -138,7 +157,9 @@ impl Env<'_> {
     }
 
     fn returns_nothing(&self, sub: u32) -> bool {
-        let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else { return false };
+        let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else {
+            return false;
+        };
         btf.proto(func).and_then(|p| btf.resolve(p.ret)) == Some(super::btf::TypeId::VOID)
     }
 
@@ -165,7 +186,10 @@ impl Env<'_> {
             } else {
                 format!("value ({:#x}; {:#x})", r.v.t.value, r.v.t.mask)
             };
-            format!("{ctx} the register {reg} has {have} should have been in ({:#x}; {:#x})", want.value, want.mask)
+            format!(
+                "{ctx} the register {reg} has {have} should have been in ({:#x}; {:#x})",
+                want.value, want.mask
+            )
         };
         Stop::Reject(Box::new(Violation { kind: Kind::ReturnValue, message }))
     }

@@ -21,9 +21,18 @@ pub(super) struct StackRange {
 
 impl Env<'_> {
     /// Is the access within the stack? Grows it (`check_stack_access_within_bounds()`).
-    pub(super) fn stack_bounds(&mut self, r: u8, reg: &Reg, off: i64, size: i64, purpose: Purpose) -> Checked<StackRange> {
+    pub(super) fn stack_bounds(
+        &mut self,
+        r: u8,
+        reg: &Reg,
+        off: i64,
+        size: i64,
+        purpose: Purpose,
+    ) -> Checked<StackRange> {
         let what = match purpose {
-            Purpose::Helper if self.profile.release < super::profile::Release::new(6, 13) => " indirect access to",
+            Purpose::Helper if self.profile.release < super::profile::Release::new(6, 13) => {
+                " indirect access to"
+            }
             Purpose::Helper | Purpose::Read => " read from",
             Purpose::Write | Purpose::HelperWrite => " write to",
         };
@@ -89,6 +98,7 @@ impl Env<'_> {
         let value = from.map(|r| *self.cur.reg(r));
         let constant = from.is_none() && self.stores_constant();
         self.destroy_dynptr(frame, slot)?;
+        self.note_stack_touch(frame, off);
         let aligned = off % 8 == 0;
         let spill = match &value {
             Some(v) if v.is_scalar() && aligned => {
@@ -204,12 +214,14 @@ impl Env<'_> {
         for o in at.min..at.max + size as i64 {
             self.destroy_dynptr(frame, Slot::of(o))?;
         }
+        self.note_stack_touch(frame, at.min);
         let keeps_spilled_zero = self.has(Feature::SpillAnyScalar);
         for o in at.min..at.max + size as i64 {
             let slot = Slot::of(o);
             let b = byte_in_slot(o);
             let s = &self.cur.frames[frame].stack[slot.0];
-            if zero && keeps_spilled_zero && s.bytes[b] == Byte::Spill && s.is_scalar_spill() && s.reg.v.is(0) {
+            if zero && keeps_spilled_zero && s.bytes[b] == Byte::Spill && s.is_scalar_spill() && s.reg.v.is(0)
+            {
                 zero_used = true;
                 continue;
             }
@@ -230,7 +242,14 @@ impl Env<'_> {
     }
 
     /// Load `size` bytes into a register, or just read them.
-    pub(super) fn stack_read(&mut self, base: &Reg, size: u32, into: Option<u8>, at: StackRange, r: u8) -> Checked {
+    pub(super) fn stack_read(
+        &mut self,
+        base: &Reg,
+        size: u32,
+        into: Option<u8>,
+        at: StackRange,
+        r: u8,
+    ) -> Checked {
         if base.v.t.is_const() {
             return self.stack_read_fixed(base.frame as usize, at.min, size, into);
         }
@@ -243,6 +262,7 @@ impl Env<'_> {
             );
         }
         self.stack_range_readable(r, base, at, size as i64, Purpose::Read)?;
+        self.note_stack_touch(base.frame as usize, at.min);
         if let Some(dst) = into {
             self.stack_read_plain(base.frame as usize, at.min, at.max + size as i64, dst);
         }
@@ -251,6 +271,8 @@ impl Env<'_> {
 
     fn stack_read_fixed(&mut self, frame: usize, off: i64, size: u32, into: Option<u8>) -> Checked {
         let slot = Slot::of(off);
+        // The kernel charges the function at hand, even for another frame's stack.
+        self.note_stack_touch(self.cur.current(), off);
         let s: StackSlot = self.cur.frames[frame].stack[slot.0];
         let mut recorded = true;
         if s.is_spill() {
@@ -286,7 +308,8 @@ impl Env<'_> {
                             }
                         }
                     }
-                    let zero_spill = self.has(Feature::ImpreciseZeroSpills) && spills == size && s.reg.v.is(0);
+                    let zero_spill =
+                        self.has(Feature::ImpreciseZeroSpills) && spills == size && s.reg.v.is(0);
                     let zero_bytes = self.has(Feature::ImpreciseZeroSpills) && zeros == size;
                     recorded = zero_spill;
                     let v = if zero_spill || zero_bytes { self.const_zero() } else { Reg::UNKNOWN };
@@ -300,10 +323,8 @@ impl Env<'_> {
             }
         } else {
             for i in 0..size as usize {
-                if matches!(
-                    s.bytes[(byte_in_slot(off) + 8 - i) % 8],
-                    Byte::Dynptr | Byte::Iter | Byte::Spill
-                ) {
+                if matches!(s.bytes[(byte_in_slot(off) + 8 - i) % 8], Byte::Dynptr | Byte::Iter | Byte::Spill)
+                {
                     reject!(StackUninit, "invalid read from stack off {off}+{i} size {size}");
                 }
             }
@@ -327,13 +348,21 @@ impl Env<'_> {
     }
 
     fn stack_read_plain(&mut self, frame: usize, from: i64, end: i64, dst: u8) {
-        let zero = (from..end).all(|o| self.cur.frames[frame].stack[Slot::of(o).0].bytes[byte_in_slot(o)] == Byte::Zero);
+        let zero = (from..end)
+            .all(|o| self.cur.frames[frame].stack[Slot::of(o).0].bytes[byte_in_slot(o)] == Byte::Zero);
         let v = if zero { self.const_zero() } else { Reg::UNKNOWN };
         self.cur.reg_mut(dst).write(&v);
     }
 
     /// Every byte of the range may be read by a helper (which, if it may write, leaves nothing known behind).
-    pub(super) fn stack_range_readable(&mut self, r: u8, base: &Reg, at: StackRange, size: i64, purpose: Purpose) -> Checked {
+    pub(super) fn stack_range_readable(
+        &mut self,
+        r: u8,
+        base: &Reg,
+        at: StackRange,
+        size: i64,
+        purpose: Purpose,
+    ) -> Checked {
         let frame = base.frame as usize;
         let clobbers = match purpose {
             Purpose::Read => false,
@@ -347,7 +376,10 @@ impl Env<'_> {
             let Some(s) = self.cur.frames[frame].stack.get_mut(slot.0) else {
                 let (from, n) = (o - at.min, size);
                 if base.v.t.is_const() {
-                    reject!(StackUninit, "invalid indirect read from stack R{r} off {min_off}+{from} size {n}");
+                    reject!(
+                        StackUninit,
+                        "invalid indirect read from stack R{r} off {min_off}+{from} size {n}"
+                    );
                 }
                 let var = super::memory::tnum_text(base.v.t);
                 reject!(StackUninit, "invalid indirect read from stack R{r} var_off {var}+{from} size {n}");
@@ -371,7 +403,9 @@ impl Env<'_> {
                     }
                 }
                 _ => {
-                    let indirect = if purpose == Purpose::Read || self.profile.release >= super::profile::Release::new(6, 13) {
+                    let indirect = if purpose == Purpose::Read
+                        || self.profile.release >= super::profile::Release::new(6, 13)
+                    {
                         ""
                     } else {
                         " indirect"

@@ -248,7 +248,11 @@ impl State {
     /// A register or stack slot by position: 0 to 10 a register, from 16 on a slot.
     pub(super) fn at_mut(&mut self, frame: u8, at: u8) -> Option<&mut Reg> {
         let frame = self.frames.get_mut(frame as usize)?;
-        if at < 16 { frame.regs.get_mut(at as usize) } else { frame.stack.get_mut(at as usize - 16).map(|s| &mut s.reg) }
+        if at < 16 {
+            frame.regs.get_mut(at as usize)
+        } else {
+            frame.stack.get_mut(at as usize - 16).map(|s| &mut s.reg)
+        }
     }
 
     pub(super) fn ref_index(&self, id: u32) -> Option<usize> {
@@ -288,7 +292,10 @@ impl Arena {
     }
 
     pub(super) fn get(&self, id: StateId) -> Result<&State, Stop> {
-        self.states.get(id as usize).and_then(|s| s.as_deref()).ok_or(Stop::Unmodelled("internal: a freed state"))
+        self.states
+            .get(id as usize)
+            .and_then(|s| s.as_deref())
+            .ok_or(Stop::Unmodelled("internal: a freed state"))
     }
 
     pub(super) fn get_mut(&mut self, id: StateId) -> Result<&mut State, Stop> {

@@ -13,7 +13,7 @@ use super::helper::id;
 use super::insn::{Insn, pseudo};
 use super::memory::{Dir, Fixed, ZeroSize};
 use super::profile::Release;
-use super::program::{MapType, ProgType};
+use super::program::MapType;
 use super::reg::{Base, BtfOf, Data, DynptrKind, Flags, Live, MapId, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
 use super::state::{Entry, Frame, State, StateId};
@@ -36,6 +36,7 @@ pub(super) struct Subprog {
     pub called: bool,
     pub verified: bool,
     pub args: Option<Vec<GlobalArg>>,
+    pub fastcalls: super::fastcall::Fastcalls,
 }
 
 /// What a global function expects (`struct bpf_subprog_arg_info`).
@@ -146,7 +147,9 @@ impl Env<'_> {
     }
 
     fn returns_void(&self, sub: u32) -> bool {
-        let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else { return false };
+        let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else {
+            return false;
+        };
         btf.proto(func).and_then(|p| btf.resolve(p.ret)) == Some(TypeId::VOID)
     }
 
@@ -228,10 +231,7 @@ impl Env<'_> {
             reject!(SubprogArgs, "R{r} type={}", self.type_text(reg.ty));
         };
         let f = reg.ty.flags;
-        let base_ok = matches!(
-            f.without(Flags::MAYBE_NULL),
-            Flags::NONE | Flags::TRUSTED | Flags::RCU
-        );
+        let base_ok = matches!(f.without(Flags::MAYBE_NULL), Flags::NONE | Flags::TRUSTED | Flags::RCU);
         let null_ok = !f.any(Flags::MAYBE_NULL) || flags.any(Flags::MAYBE_NULL);
         if !base_ok || !null_ok {
             reject!(ArgNull, "Possibly NULL pointer passed to helper arg{r}");
@@ -380,7 +380,8 @@ impl Env<'_> {
             return Ok(Flow::To(callsite + 1));
         }
         if let Some(prev) = self.previous_entry(callsite, None)? {
-            let mut cur = std::mem::replace(&mut self.cur, State::new(0, Frame::new(0, 0, 0, Entry::Top), false));
+            let mut cur =
+                std::mem::replace(&mut self.cur, State::new(0, Frame::new(0, 0, 0, Entry::Top), false));
             let result = self.widen(prev, &mut cur);
             self.cur = cur;
             result?;
@@ -446,7 +447,11 @@ impl Env<'_> {
             self.set_callback_args(&mut frame, call, &caller)?;
             let state = State::new(start, frame, self.prog.sleepable());
             if self.waiting.len() + 1 > super::env::MAX_WAITING {
-                reject!(TooComplex, "The sequence of {} jumps is too complex for async cb.", self.waiting.len() + 1);
+                reject!(
+                    TooComplex,
+                    "The sequence of {} jumps is too complex for async cb.",
+                    self.waiting.len() + 1
+                );
             }
             self.waiting.push(super::env::Waiting { state, at: start, from: pc });
             return Ok(());
@@ -474,7 +479,8 @@ impl Env<'_> {
 
     /// Before 6.7 a callback was walked once, as if called in place of the helper (`__check_func_call()`).
     pub(super) fn enter_callback(&mut self, call: &Call, caller: &[Reg; 6]) -> Checked<Option<u32>> {
-        let sync = matches!(call.func, id::LOOP | id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN);
+        let sync =
+            matches!(call.func, id::LOOP | id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN);
         let (Some(sub), true) = (call.subprog, sync) else { return Ok(None) };
         if self.has(Feature::CallbackUnrolling) {
             return Ok(None);
@@ -523,10 +529,14 @@ impl Env<'_> {
             }
             id::FIND_VMA => {
                 frame.regs[1] = caller[1];
-                let Some(vma) = self.profile.kernel_struct("vm_area_struct") else { unmodelled!("find_vma without BTF") };
-                let flags = if self.profile.release >= Release::new(6, 12) { Flags::TRUSTED } else { Flags::NONE };
+                let Some(vma) = self.profile.kernel_struct("vm_area_struct") else {
+                    unmodelled!("find_vma without BTF")
+                };
+                let flags =
+                    if self.profile.release >= Release::new(6, 12) { Flags::TRUSTED } else { Flags::NONE };
                 let flags = if self.profile.release >= Release::new(6, 18) { flags } else { Flags::NONE };
-                frame.regs[2] = Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of: BtfOf::Kernel, id: vma });
+                frame.regs[2] =
+                    Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of: BtfOf::Kernel, id: vma });
                 frame.regs[3] = caller[4];
             }
             id::USER_RINGBUF_DRAIN => {
@@ -548,81 +558,10 @@ impl Env<'_> {
     fn callback_value(&mut self, map: MapId) -> Reg {
         Reg::pointer(Type::plain(Base::MapValue), Data::Map { map, uid: 0 })
     }
-
-    /// The stack of every call chain is within bounds.
-    pub(super) fn check_stack_depth(&mut self) -> Checked {
-        let starts: Vec<usize> = (0..self.subprogs.len())
-            .rev()
-            .filter(|i| *i == 0 || (self.subprogs[*i].is_async && self.profile.release >= Release::new(6, 6)))
-            .collect();
-        for s in starts {
-            self.check_chain(s, s, 0, 0, 0)?;
-        }
-        Ok(())
-    }
-
-    fn check_chain(&self, root: usize, sub: usize, depth: u32, frame: usize, steps: u32) -> Checked {
-        let s = &self.subprogs[sub];
-        if sub != 0 && s.has_tail_call && depth >= 256 && (frame > 0 || root != 0) {
-            reject!(
-                TailCall,
-                "tail_calls are not allowed when call stack of previous frames is {depth} bytes. Too large"
-            );
-        }
-        let round = if self.profile.release >= Release::new(6, 8) { 16 } else { 32 };
-        let own = s.stack_depth.max(1).div_ceil(round) * round;
-        let private = self.has(Feature::PrivateStack) && self.private_stacks();
-        let depth = if private && root == 0 && own >= 64 {
-            if own > 512 {
-                reject!(StackTooDeep, "stack size of subprog {sub} is {own}. Too large");
-            }
-            depth
-        } else {
-            depth + own
-        };
-        if depth > 512 {
-            reject!(StackTooDeep, "combined stack size of {} calls is {depth}. Too large", frame + 1);
-        }
-        if steps > 4096 {
-            return Ok(());
-        }
-        for i in s.start..s.end {
-            let insn = self.insns[i as usize];
-            let callback = insn.is_subprog_address() && self.has(Feature::SubprogPointers);
-            if !insn.is_subprog_call() && !callback {
-                continue;
-            }
-            let Some(callee) = self.subprog_at((i as i64 + insn.imm as i64 + 1) as u32) else { continue };
-            let c = &self.subprogs[callee as usize];
-            if c.is_async && callback {
-                continue;
-            }
-            if frame + 1 >= MAX_FRAMES {
-                reject!(CallTooDeep, "the call stack of {} frames is too deep !", frame + 1);
-            }
-            self.check_chain(root, callee as usize, depth, frame + 1, steps + 1)?;
-        }
-        Ok(())
-    }
-
-    /// Program types that get a private stack where the JIT has them (`bpf_enable_priv_stack()`).
-    fn private_stacks(&self) -> bool {
-        if self.subprogs.iter().any(|s| s.has_tail_call) {
-            return false;
-        }
-        match self.prog.kind {
-            ProgType::KPROBE | ProgType::TRACEPOINT | ProgType::PERF_EVENT | ProgType::RAW_TRACEPOINT => true,
-            ProgType::TRACING | ProgType::LSM => true,
-            _ => false,
-        }
-    }
 }
 
 /// The subprograms, in order, from calls and callback addresses (`add_subprog_and_kfunc()`).
-pub(super) fn find_subprogs(
-    insns: &[Insn],
-    pointers: Pointers,
-) -> Result<Vec<u32>, super::report::Stop> {
+pub(super) fn find_subprogs(insns: &[Insn], pointers: Pointers) -> Result<Vec<u32>, super::report::Stop> {
     let mut starts = vec![0u32];
     for (i, insn) in insns.iter().enumerate() {
         let refers = insn.is_subprog_call() || (pointers == Pointers::Known && insn.is_subprog_address());

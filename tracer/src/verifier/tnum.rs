@@ -82,7 +82,10 @@ impl Tnum {
                 mask: (((self.mask as i32) >> (n & 31)) as u32) as u64,
             }
         } else {
-            Self { value: ((self.value as i64) >> (n & 63)) as u64, mask: ((self.mask as i64) >> (n & 63)) as u64 }
+            Self {
+                value: ((self.value as i64) >> (n & 63)) as u64,
+                mask: ((self.mask as i64) >> (n & 63)) as u64,
+            }
         }
     }
 

@@ -154,7 +154,10 @@ impl Value {
 
     /// True if a range is empty.
     pub const fn is_empty(&self) -> bool {
-        self.umin > self.umax || self.smin > self.smax || self.u32min > self.u32max || self.s32min > self.s32max
+        self.umin > self.umax
+            || self.smin > self.smax
+            || self.u32min > self.u32max
+            || self.s32min > self.s32max
     }
 
     /// Bits teach ranges (`__update_reg_bounds()`).

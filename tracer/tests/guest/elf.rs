@@ -3,7 +3,16 @@
 /// A 64-bit program that ends with status 0.
 pub(crate) fn exit64() -> Vec<u8> {
     // xor edi, edi; mov eax, 60 (exit); syscall
-    let code = [0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05];
+    elf64(&[0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05])
+}
+
+/// A 64-bit program whose status is the number of its arguments.
+pub(crate) fn exit_argc() -> Vec<u8> {
+    // mov edi, [rsp]; mov eax, 60 (exit); syscall
+    elf64(&[0x8b, 0x3c, 0x24, 0xb8, 60, 0, 0, 0, 0x0f, 0x05])
+}
+
+fn elf64(code: &[u8]) -> Vec<u8> {
     let at = 0x0040_0000_u64;
     let mut elf = ident(2);
     elf.extend([2, 0, 62, 0, 1, 0, 0, 0]);

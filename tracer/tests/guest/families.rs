@@ -12,7 +12,7 @@ use crate::harness::{Cases, Test};
 use crate::roles::SELF;
 use crate::strace;
 use crate::sys::clock;
-use crate::tracer::{HOOKS, Trace, Tracer};
+use crate::tracer::{HOOKS, TRACER, Trace, Tracer};
 use crate::want::{OF_THE_RUN, compare, seen_by};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -63,7 +63,7 @@ fn check_case(hook: &str, case: &Value, trace: &Trace) {
     let wants: Vec<&Value> =
         case["wants"].as_array().unwrap().iter().filter(|want| seen_by(want, hook)).collect();
     let events = events_of(case, trace);
-    let shown = |event: &&Value| json!([event["filename"], event["errno"]]).to_string();
+    let shown = |event: &&Value| json!([event["filename"], event["errno"], event["ppid"]]).to_string();
     let list: Vec<String> = events.iter().map(shown).collect();
     assert_eq!(events.len(), wants.len(), "events: {list:.400?}");
     for (want, event) in wants.iter().zip(&events) {
@@ -78,8 +78,8 @@ fn check_case(hook: &str, case: &Value, trace: &Trace) {
 pub(crate) fn events_of<'t>(case: &Value, trace: &'t Trace) -> Vec<&'t Value> {
     let wants = case["wants"].as_array().unwrap();
     let is_of = |exec: &Value, want: &Value| {
-        let field = if want["fields"]["pid"].is_object() { "filename" } else { "pid" };
-        exec[field] == want["fields"][field]
+        let same = |field: &str| exec[field] == want["fields"][field];
+        if want["fields"]["pid"].is_object() { same("filename") && same("argv") } else { same("pid") }
     };
     trace.execs.iter().filter(|exec| wants.iter().any(|want| is_of(exec, want))).collect()
 }
@@ -128,7 +128,9 @@ fn unix_ns(time: &str) -> i128 {
 fn together(cases: &Cases) {
     let tracers = HOOKS.map(|hook| Tracer::start(&["--hook", hook]));
     let witness = format!("/tmp/strace-{}", std::process::id());
-    let played = play(&strace::command(&witness), cases::all().map(|case| case.name));
+    // All but the largest one: strace writes four characters for each byte.
+    let names = cases::all().map(|case| case.name).filter(|name| *name != "argv_12_100k");
+    let played = play(&strace::command(&witness), names);
     let traces = tracers.map(Tracer::stop);
     let calls = strace::parse(&fs::read(&witness).unwrap());
     for (hook, trace) in HOOKS.iter().zip(&traces) {
@@ -147,8 +149,9 @@ fn together(cases: &Cases) {
 /// kernel's own failures (see `cases::kernel`).
 fn equal(traces: &[Trace; 3]) {
     let plain = |trace: &Trace| -> Vec<Value> {
-        let mut execs: Vec<Value> =
-            trace.execs.iter().filter(|exec| !is_kernels_failure(exec)).cloned().collect();
+        // The first tracers see the others start.
+        let common = |exec: &&Value| !is_kernels_failure(exec) && exec["filename"] != TRACER;
+        let mut execs: Vec<Value> = trace.execs.iter().filter(common).cloned().collect();
         for exec in &mut execs {
             let fields = exec.as_object_mut().unwrap();
             OF_THE_RUN.iter().for_each(|name| drop(fields.remove(*name)));

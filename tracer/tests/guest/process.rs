@@ -82,12 +82,17 @@ impl Who {
     fn of(tid: i32) -> Self {
         let mut fields = Map::new();
         let mut missing = Map::new();
-        let status = fs::read_to_string(format!("/proc/{tid}/status")).unwrap();
+        // The name in its first line may be any bytes.
+        let status = |id| fs::read(format!("/proc/{id}/status")).unwrap();
+        let of_thread = String::from_utf8_lossy(&status(tid)).into_owned();
         let numbers = |name: &str| -> Vec<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let line = of_thread.lines().find_map(|line| line.strip_prefix(name)).unwrap();
             line.split_whitespace().map(|n| n.parse().unwrap()).collect()
         };
         let (pid, ppid) = (numbers("Tgid:")[0] as i32, numbers("PPid:")[0] as i32);
+        let of_leader = String::from_utf8_lossy(&status(pid)).into_owned();
+        let ns_pids = of_leader.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap();
+        let ns_pid: u64 = ns_pids.split_whitespace().last().unwrap().parse().unwrap();
         for (name, value) in [
             ("pid", numbers("Tgid:")[0]),
             ("tid", numbers("Pid:")[0]),
@@ -96,7 +101,7 @@ impl Who {
             ("euid", numbers("Uid:")[1]),
             ("gid", numbers("Gid:")[0]),
             ("egid", numbers("Gid:")[1]),
-            ("ns_pid", *numbers("NSpid:").last().unwrap()),
+            ("ns_pid", ns_pid),
             ("pid_ns", namespace(pid, "pid")),
             ("mnt_ns", namespace(pid, "mnt")),
             ("cgroup_id", cgroup(pid)),

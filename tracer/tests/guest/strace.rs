@@ -28,12 +28,24 @@ pub(crate) fn parse(output: &[u8]) -> BTreeMap<u64, Vec<Call>> {
     let mut begun: BTreeMap<u64, String> = BTreeMap::new();
     for line in String::from_utf8_lossy(output).lines() {
         let (tid, rest) = line.trim_start().split_once(' ').unwrap();
-        let (tid, rest) = (tid.parse().unwrap(), rest.trim_start());
+        let (tid, rest): (u64, _) = (tid.parse().unwrap(), rest.trim_start());
+        // A thread that execs comes back under its leader's number: in one of two ways.
+        if let Some((head, leader)) = rest.rsplit_once(" <pid changed to ") {
+            let leader = leader.trim_end_matches(" ...>").parse().unwrap();
+            begun.insert(leader, head.to_owned());
+            continue;
+        }
+        if let Some(thread) = rest.strip_prefix("+++ superseded by execve in pid ") {
+            let thread = thread.trim_end_matches(" +++").parse().unwrap();
+            if let Some(head) = begun.remove(&thread) {
+                begun.insert(tid, head);
+            }
+            continue;
+        }
         if let Some(head) = rest.strip_suffix(" <unfinished ...>") {
             begun.insert(tid, head.to_owned());
             continue;
         }
-        // A thread that execs comes back as its leader.
         let whole = match rest.strip_prefix("<... exec") {
             Some(tail) => {
                 let tail = tail.split_once(" resumed>").unwrap().1;
@@ -89,12 +101,8 @@ fn string(from: &str) -> (Option<Vec<u8>>, &str) {
 pub(crate) fn check(calls: &BTreeMap<u64, Vec<Call>>, trace: &Trace) {
     let mut compared = 0;
     for (tid, calls) in calls {
-        // strace knows a thread that execs by its leader's number once it succeeds.
-        let events: Vec<&Value> = trace
-            .execs
-            .iter()
-            .filter(|exec| exec["tid"] == *tid || exec["pid"] == *tid && exec["retval"] == 0)
-            .collect();
+        let of = |exec: &Value| exec[if exec["retval"] == 0 { "pid" } else { "tid" }] == *tid;
+        let events: Vec<&Value> = trace.execs.iter().filter(|exec| of(exec)).collect();
         let shown = events.iter().map(|e| &e["filename"]);
         assert_eq!(events.len(), calls.len(), "{tid}: {:.500?} {calls:.500?}", shown.collect::<Vec<_>>());
         for (event, call) in events.iter().zip(calls) {

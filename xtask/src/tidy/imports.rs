@@ -10,7 +10,7 @@ use super::source::{self, Named};
 
 const CRATE: &str = "tracer/src/";
 
-/// Modules that may touch the world. `command`, `main` and `lib` put the others together.
+/// Modules that may touch the world. From `command` on they put the others together.
 const WORLDLY: [&str; 8] = ["host", "session", "enrich", "sink", "cli", "command", "main", "lib"];
 
 /// The one module that stands alone.
@@ -94,6 +94,10 @@ pub(super) fn check(file: &str, text: &str) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for named in source::paths(text) {
+        // A visibility such as `pub(in super::super)` imports nothing.
+        if named.path.iter().all(|part| part == "super" || part == "self") {
+            continue;
+        }
         let path = resolve(&named.path, &module);
         if let Some(why) = broken(&module, &path) {
             findings.push(finding(&named, &why));

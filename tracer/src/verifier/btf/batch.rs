@@ -14,9 +14,7 @@ struct Starts {
 
 impl Starts {
     fn of<'n>(names: impl Iterator<Item = &'n [u8]>) -> Starts {
-        let mut starts = Starts {
-            bits: vec![0; 1 << 10],
-        };
+        let mut starts = Starts { bits: vec![0; 1 << 10] };
         for name in names {
             let key = Self::key(name.first(), name.get(1));
             starts.bits[key >> 6] |= 1 << (key & 63);
@@ -42,17 +40,12 @@ impl Btf {
         let mut found = vec![None; wanted.len()];
         let mut pending: HashMap<&[u8], Vec<usize>> = HashMap::new();
         let mut kinds = [false; 32];
-        for (n, (kind, name)) in wanted
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, name))| !name.is_empty())
-        {
+        for (n, (kind, name)) in wanted.iter().enumerate().filter(|(_, (_, name))| !name.is_empty()) {
             pending.entry(name.as_bytes()).or_default().push(n);
             kinds[kind.number() as usize & 31] = true;
         }
         let starts = Starts::of(pending.keys().copied());
-        let mut layers: Vec<&Btf> =
-            core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
+        let mut layers: Vec<&Btf> = core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
         layers.reverse();
         for btf in layers {
             for (position, &record) in btf.records.iter().enumerate() {
@@ -61,10 +54,7 @@ impl Btf {
                     continue;
                 }
                 let name = word(&btf.data, record as usize);
-                if !btf
-                    .string_tail(name)
-                    .is_some_and(|tail| starts.admits(tail))
-                {
+                if !btf.string_tail(name).is_some_and(|tail| starts.admits(tail)) {
                     continue;
                 }
                 let Some(name) = btf.string_bytes(name) else {
@@ -87,10 +77,7 @@ impl Btf {
             _ => None,
         };
         match enum_name {
-            "" => self
-                .ids()
-                .filter(|&id| self.kind(id).is_some_and(Kind::is_enum))
-                .find_map(among),
+            "" => self.ids().filter(|&id| self.kind(id).is_some_and(Kind::is_enum)).find_map(among),
             name => self.find_name(name).find_map(among),
         }
     }

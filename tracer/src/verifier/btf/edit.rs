@@ -20,17 +20,9 @@ impl BtfEditor {
         let start = btf.records.first().copied().unwrap_or(0);
         let last_end = btf.types_end;
         BtfEditor {
-            types: btf
-                .data
-                .get(start as usize..last_end)
-                .unwrap_or_default()
-                .to_vec(),
+            types: btf.data.get(start as usize..last_end).unwrap_or_default().to_vec(),
             records: btf.records.iter().map(|record| record - start).collect(),
-            strings: btf
-                .data
-                .get(btf.strings.clone())
-                .unwrap_or_default()
-                .to_vec(),
+            strings: btf.data.get(btf.strings.clone()).unwrap_or_default().to_vec(),
         }
     }
 
@@ -51,12 +43,7 @@ impl BtfEditor {
 
     /// Replaces the bytes of the string at `offset` one by one. `change` must not return 0.
     pub fn map_string(&mut self, offset: u32, change: impl Fn(u8) -> u8) {
-        for byte in self
-            .strings
-            .iter_mut()
-            .skip(offset as usize)
-            .take_while(|byte| **byte != 0)
-        {
+        for byte in self.strings.iter_mut().skip(offset as usize).take_while(|byte| **byte != 0) {
             *byte = change(*byte);
         }
     }
@@ -72,8 +59,7 @@ impl BtfEditor {
     /// Adds a record of these words; its id.
     pub fn add(&mut self, words: &[u32]) -> TypeId {
         self.records.push(self.types.len() as u32);
-        self.types
-            .extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        self.types.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         TypeId(self.records.len() as u32)
     }
 
@@ -92,10 +78,7 @@ impl BtfEditor {
     fn at(&self, id: TypeId, n: usize) -> Option<usize> {
         let index = (id.0 as usize).checked_sub(1)?;
         let start = *self.records.get(index)? as usize;
-        let end = self
-            .records
-            .get(index + 1)
-            .map_or(self.types.len(), |&next| next as usize);
+        let end = self.records.get(index + 1).map_or(self.types.len(), |&next| next as usize);
         let at = start.checked_add(n.checked_mul(4)?)?;
         (at + 4 <= end).then_some(at)
     }

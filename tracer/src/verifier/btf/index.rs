@@ -74,11 +74,7 @@ impl Hash {
             hash.mix(u64::from_le_bytes(*word));
         }
         if !rest.is_empty() {
-            hash.mix(
-                rest.iter()
-                    .rev()
-                    .fold(0, |word, &byte| (word << 8) | u64::from(byte)),
-            );
+            hash.mix(rest.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte)));
         }
         hash
     }
@@ -114,10 +110,7 @@ impl Hash {
 impl NameIndex {
     fn build(btf: &Btf) -> NameIndex {
         let buckets = btf.records.len().next_power_of_two();
-        let mut index = NameIndex {
-            heads: vec![0; buckets],
-            next: vec![0; btf.records.len()],
-        };
+        let mut index = NameIndex { heads: vec![0; buckets], next: vec![0; btf.records.len()] };
         for (position, &record) in btf.records.iter().enumerate().rev() {
             let name = word(&btf.data, record as usize);
             let Some(tail) = (name != 0).then(|| btf.string_tail(name)).flatten() else {
@@ -139,9 +132,7 @@ impl NameIndex {
         let bucket = Hash::of(essential).bucket(self.heads.len());
         let follow = |link: Link| (link as usize).checked_sub(1);
         let first = self.heads.get(bucket).copied().and_then(follow);
-        core::iter::successors(first, move |&position| {
-            self.next.get(position).copied().and_then(follow)
-        })
+        core::iter::successors(first, move |&position| self.next.get(position).copied().and_then(follow))
     }
 }
 
@@ -162,30 +153,25 @@ impl Btf {
 
     /// Every type of this kind and name, in order of id.
     pub fn find_all<'a>(&'a self, kind: Kind, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        self.find_name(name)
-            .filter(move |&id| self.kind(id) == Some(kind))
+        self.find_name(name).filter(move |&id| self.kind(id) == Some(kind))
     }
 
     /// Every type of this name, whatever its kind.
     pub fn find_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        self.find_essential(essential_name(name))
-            .filter(move |&id| self.name(id) == name)
+        self.find_essential(essential_name(name)).filter(move |&id| self.name(id) == name)
     }
 
     /// Every type whose name without `___flavor` is `essential`, in order of id.
     pub fn find_essential<'a>(&'a self, essential: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        let mut layers: Vec<&Btf> =
-            core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
+        let mut layers: Vec<&Btf> = core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
         layers.reverse();
         layers.into_iter().flat_map(move |btf| {
             let index = btf.index.get_or_init(|| NameIndex::build(btf));
-            index
-                .chain(essential.as_bytes())
-                .filter_map(move |position| {
-                    let name = btf.string_bytes(word(&btf.data, btf.records[position] as usize))?;
-                    (essential_bytes(name) == essential.as_bytes())
-                        .then_some(TypeId(btf.first_id + position as u32))
-                })
+            index.chain(essential.as_bytes()).filter_map(move |position| {
+                let name = btf.string_bytes(word(&btf.data, btf.records[position] as usize))?;
+                (essential_bytes(name) == essential.as_bytes())
+                    .then_some(TypeId(btf.first_id + position as u32))
+            })
         })
     }
 }

@@ -79,9 +79,7 @@ impl Btf {
                     id = array.element;
                     continue;
                 }
-                (kind, target)
-                    if kind.is_modifier() || matches!(kind, Kind::DeclTag | Kind::Var) =>
-                {
+                (kind, target) if kind.is_modifier() || matches!(kind, Kind::DeclTag | Kind::Var) => {
                     id = TypeId(target);
                     continue;
                 }
@@ -94,9 +92,6 @@ impl Btf {
     /// The kind, and the word that is a size or another type's id. `void` has neither.
     fn kind_and_word(&self, id: TypeId) -> Option<(Kind, u32)> {
         let (owner, record) = self.locate(id)?;
-        Some((
-            kind_of(word(&owner.data, record + 4)),
-            word(&owner.data, record + 8),
-        ))
+        Some((kind_of(word(&owner.data, record + 4)), word(&owner.data, record + 8)))
     }
 }

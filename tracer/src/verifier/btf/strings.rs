@@ -35,11 +35,7 @@ impl Btf {
 
     /// The string at an offset, as bytes without the NUL; `None` outside of the section.
     pub fn string_bytes(&self, offset: u32) -> Option<&[u8]> {
-        Some(
-            CStr::from_bytes_until_nul(self.string_tail(offset)?)
-                .ok()?
-                .to_bytes(),
-        )
+        Some(CStr::from_bytes_until_nul(self.string_tail(offset)?).ok()?.to_bytes())
     }
 
     /// From the string at an offset to the end of its section.

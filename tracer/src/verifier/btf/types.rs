@@ -241,9 +241,7 @@ impl<'a> Composite<'a> {
 
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'a>> + Clone + use<'a> {
         let elements = self.elements;
-        elements
-            .words(12)
-            .map(move |words| Self::decode(elements, words))
+        elements.words(12).map(move |words| Self::decode(elements, words))
     }
 
     /// The member with this number.
@@ -257,16 +255,8 @@ impl<'a> Composite<'a> {
         Member {
             name: elements.owner.string(name),
             type_id: TypeId(type_id),
-            bit_offset: if with_bitfields {
-                offset & 0xff_ffff
-            } else {
-                offset
-            },
-            bitfield_size: if with_bitfields {
-                (offset >> 24) as u8
-            } else {
-                0
-            },
+            bit_offset: if with_bitfields { offset & 0xff_ffff } else { offset },
+            bitfield_size: if with_bitfields { (offset >> 24) as u8 } else { 0 },
         }
     }
 }
@@ -279,23 +269,19 @@ impl<'a> Enum<'a> {
     pub fn values(&self) -> impl ExactSizeIterator<Item = EnumValue<'a>> + Clone + use<'a> {
         let Elements { owner, info, .. } = self.elements;
         let (signed, wide) = (self.signed, kind_of(info) == Kind::Enum64);
-        self.elements
-            .words(if wide { 12 } else { 8 })
-            .map(move |[name, low, high]| EnumValue {
-                name: owner.string(name),
-                value: match (wide, signed) {
-                    (true, _) => (u64::from(high) << 32 | u64::from(low)) as i64,
-                    (false, true) => i64::from(low as i32),
-                    (false, false) => i64::from(low),
-                },
-            })
+        self.elements.words(if wide { 12 } else { 8 }).map(move |[name, low, high]| EnumValue {
+            name: owner.string(name),
+            value: match (wide, signed) {
+                (true, _) => (u64::from(high) << 32 | u64::from(low)) as i64,
+                (false, true) => i64::from(low as i32),
+                (false, false) => i64::from(low),
+            },
+        })
     }
 
     /// The value with this name.
     pub fn value(&self, name: &str) -> Option<i64> {
-        self.values()
-            .find(|value| value.name == name)
-            .map(|value| value.value)
+        self.values().find(|value| value.name == name).map(|value| value.value)
     }
 }
 
@@ -306,10 +292,9 @@ impl<'a> FuncProto<'a> {
 
     pub fn params(&self) -> impl ExactSizeIterator<Item = Param<'a>> + Clone + use<'a> {
         let owner = self.elements.owner;
-        self.elements.words(8).map(move |[name, type_id, _]| Param {
-            name: owner.string(name),
-            type_id: TypeId(type_id),
-        })
+        self.elements
+            .words(8)
+            .map(move |[name, type_id, _]| Param { name: owner.string(name), type_id: TypeId(type_id) })
     }
 }
 
@@ -328,37 +313,18 @@ impl<'a> Datasec<'a> {
     }
 
     fn decode([type_id, offset, size]: [u32; 3]) -> SectionVar {
-        SectionVar {
-            type_id: TypeId(type_id),
-            offset,
-            size,
-        }
+        SectionVar { type_id: TypeId(type_id), offset, size }
     }
 }
 
 /// The view of the record at `at`, which must be one of `owner`'s.
 pub(super) fn decode(owner: &Btf, at: usize) -> Type<'_> {
-    let [name_offset, info, third, fourth] =
-        [0, 4, 8, 12].map(|field| word(&owner.data, at + field));
+    let [name_offset, info, third, fourth] = [0, 4, 8, 12].map(|field| word(&owner.data, at + field));
     let name = || owner.string(name_offset);
     let target = TypeId(third);
-    let elements = Elements {
-        owner,
-        at: at + COMMON,
-        count: vlen_of(info),
-        info,
-    };
-    let enumeration = || Enum {
-        name: name(),
-        size: third,
-        signed: kind_flag(info),
-        elements,
-    };
-    let composite = || Composite {
-        name: name(),
-        size: third,
-        elements,
-    };
+    let elements = Elements { owner, at: at + COMMON, count: vlen_of(info), info };
+    let enumeration = || Enum { name: name(), size: third, signed: kind_flag(info), elements };
+    let composite = || Composite { name: name(), size: third, elements };
     match kind_of(info) {
         Kind::Void | Kind::Unknown => Type::Unknown,
         Kind::Int => Type::Int(Int {
@@ -382,16 +348,9 @@ pub(super) fn decode(owner: &Btf, at: usize) -> Type<'_> {
         Kind::Enum64 => Type::Enum64(enumeration()),
         Kind::Fwd => Type::Fwd(Fwd {
             name: name(),
-            kind: if kind_flag(info) {
-                FwdKind::Union
-            } else {
-                FwdKind::Struct
-            },
+            kind: if kind_flag(info) { FwdKind::Union } else { FwdKind::Struct },
         }),
-        Kind::Typedef => Type::Typedef {
-            name: name(),
-            target,
-        },
+        Kind::Typedef => Type::Typedef { name: name(), target },
         Kind::Volatile => Type::Volatile(target),
         Kind::Const => Type::Const(target),
         Kind::Restrict => Type::Restrict(target),
@@ -402,16 +361,9 @@ pub(super) fn decode(owner: &Btf, at: usize) -> Type<'_> {
                 2 => FuncLinkage::Extern,
                 other => FuncLinkage::Other(other as u16),
             };
-            Type::Func(Func {
-                name: name(),
-                proto: target,
-                linkage,
-            })
+            Type::Func(Func { name: name(), proto: target, linkage })
         }
-        Kind::FuncProto => Type::FuncProto(FuncProto {
-            ret: target,
-            elements,
-        }),
+        Kind::FuncProto => Type::FuncProto(FuncProto { ret: target, elements }),
         Kind::Var => {
             let linkage = match fourth {
                 0 => Linkage::Static,
@@ -419,36 +371,15 @@ pub(super) fn decode(owner: &Btf, at: usize) -> Type<'_> {
                 2 => Linkage::Extern,
                 other => Linkage::Other(other),
             };
-            Type::Var(Var {
-                name: name(),
-                type_id: target,
-                linkage,
-            })
+            Type::Var(Var { name: name(), type_id: target, linkage })
         }
-        Kind::Datasec => Type::Datasec(Datasec {
-            name: name(),
-            size: third,
-            elements,
-        }),
-        Kind::Float => Type::Float {
-            name: name(),
-            size: third,
-        },
+        Kind::Datasec => Type::Datasec(Datasec { name: name(), size: third, elements }),
+        Kind::Float => Type::Float { name: name(), size: third },
         Kind::DeclTag => {
-            let component = if fourth == u32::MAX {
-                DeclTagTarget::Whole
-            } else {
-                DeclTagTarget::Component(fourth)
-            };
-            Type::DeclTag(DeclTag {
-                name: name(),
-                type_id: target,
-                target: component,
-            })
+            let component =
+                if fourth == u32::MAX { DeclTagTarget::Whole } else { DeclTagTarget::Component(fourth) };
+            Type::DeclTag(DeclTag { name: name(), type_id: target, target: component })
         }
-        Kind::TypeTag => Type::TypeTag(TypeTag {
-            name: name(),
-            target,
-        }),
+        Kind::TypeTag => Type::TypeTag(TypeTag { name: name(), target }),
     }
 }

@@ -7,6 +7,7 @@ mod net;
 mod raw_tp;
 mod tracing;
 
+use self::tracing::raw_slot;
 use super::env::Env;
 use super::explore::Extend;
 use super::memory::Dir;
@@ -46,19 +47,20 @@ impl Env<'_> {
                 scalar(off >= 0 && off + s <= SIZE_OF_PT_REGS && dir == Dir::Read && aligned)
             }
             ProgType::TRACEPOINT => {
-                let max = if self.profile.release >= super::profile::Release::new(5, 16) { 8192 } else { 2048 };
+                let max =
+                    if self.profile.release >= super::profile::Release::new(5, 16) { 8192 } else { 2048 };
                 scalar((8..max).contains(&off) && dir == Dir::Read && aligned)
             }
             ProgType::PERF_EVENT => {
                 const REGS: i64 = 168;
                 let ok = match off {
-                    _ if off < 0 || off >= REGS + 16 || dir == Dir::Write || !aligned => false,
+                    _ if !(0..REGS + 16).contains(&off) || dir == Dir::Write || !aligned => false,
                     _ if off >= REGS => s <= 8,
                     _ => s == 8,
                 };
                 scalar(ok)
             }
-            ProgType::RAW_TRACEPOINT => scalar(tracing::raw_slot(off, size, dir)),
+            ProgType::RAW_TRACEPOINT => scalar(raw_slot(off, size, dir)),
             ProgType::RAW_TRACEPOINT_WRITABLE => {
                 if off == 0 {
                     if size != 8 || dir == Dir::Write {
@@ -69,12 +71,12 @@ impl Env<'_> {
                         super::memory::NO_DATA,
                     )));
                 }
-                scalar(tracing::raw_slot(off, size, dir))
+                scalar(raw_slot(off, size, dir))
             }
             ProgType::TRACING | ProgType::LSM => self.btf_ctx_access(off, size, dir),
             ProgType::SYSCALL => {
                 const MAX_SYSCALL_CTX: i64 = 65535;
-                scalar(off >= 0 && off < MAX_SYSCALL_CTX && aligned)
+                scalar((0..MAX_SYSCALL_CTX).contains(&off) && aligned)
             }
             ProgType::CGROUP_DEVICE => scalar(self.cgroup_dev_access(off, size, dir)),
             ProgType::CGROUP_SYSCTL => scalar(cgroup_sysctl_access(off, size, dir)),

@@ -55,7 +55,16 @@ struct SkbView {
 }
 
 const SOCKET_FILTER: SkbView = SkbView {
-    hidden: &[skb::TC_CLASSID, skb::DATA, skb::DATA_META, skb::DATA_END, skb::ADDRESSES, skb::TSTAMP, skb::WIRE_LEN, skb::HWTSTAMP],
+    hidden: &[
+        skb::TC_CLASSID,
+        skb::DATA,
+        skb::DATA_META,
+        skb::DATA_END,
+        skb::ADDRESSES,
+        skb::TSTAMP,
+        skb::WIRE_LEN,
+        skb::HWTSTAMP,
+    ],
     writable: &[skb::CB],
     data: false,
     data_meta: false,
@@ -74,7 +83,15 @@ const LWT: SkbView = SkbView {
 };
 const TC: SkbView = SkbView {
     hidden: &[skb::ADDRESSES],
-    writable: &[skb::MARK, skb::TC_INDEX, skb::PRIORITY, skb::TC_CLASSID, skb::CB, skb::TSTAMP, skb::QUEUE_MAPPING],
+    writable: &[
+        skb::MARK,
+        skb::TC_INDEX,
+        skb::PRIORITY,
+        skb::TC_CLASSID,
+        skb::CB,
+        skb::TSTAMP,
+        skb::QUEUE_MAPPING,
+    ],
     data: true,
     data_meta: true,
 };
@@ -107,7 +124,7 @@ pub(in super::super) fn sock_access(base: Base, off: i64, size: u32) -> bool {
     match base {
         Base::TcpSock => {
             const END: i64 = 112;
-            if off < 0 || off >= END || off % s != 0 {
+            if !(0..END).contains(&off) || off % s != 0 {
                 return false;
             }
             // bytes_received and bytes_acked are 64-bit.
@@ -136,7 +153,13 @@ fn bpf_sock(off: i64, size: u32) -> bool {
 }
 
 impl Env<'_> {
-    pub(super) fn net_ctx_access(&self, off: i64, size: u32, dir: Dir, extend: Extend) -> Checked<Option<Reg>> {
+    pub(super) fn net_ctx_access(
+        &self,
+        off: i64,
+        size: u32,
+        dir: Dir,
+        extend: Extend,
+    ) -> Checked<Option<Reg>> {
         if off >= 0 && off % size as i64 != 0 && self.prog.kind != ProgType::XDP {
             return Ok(None);
         }
@@ -195,7 +218,11 @@ impl Env<'_> {
             _ if hw && within(off, skb::HWTSTAMP) => scalar(dir == Dir::Read && size == 8),
             _ if within(off, skb::TSTAMP) => scalar(size == 8),
             _ if within(off, skb::SK) => {
-                if dir == Dir::Write || size != 8 { None } else { nullable(Base::SockCommon) }
+                if dir == Dir::Write || size != 8 {
+                    None
+                } else {
+                    nullable(Base::SockCommon)
+                }
             }
             _ if tstamp_type && within(off, skb::TSTAMP_TYPE) => None,
             _ if hw && within(off, skb::PADDING) => None,
@@ -284,7 +311,11 @@ impl Env<'_> {
                 scalar(wide || if dir == Dir::Read { size <= 4 } else { size == 4 })
             }
             64..72 => {
-                if dir == Dir::Read && size == 8 { pointer(Base::Socket) } else { None }
+                if dir == Dir::Read && size == 8 {
+                    pointer(Base::Socket)
+                } else {
+                    None
+                }
             }
             0..4 | 28..40 => scalar(dir == Dir::Read && size == 4),
             _ => None,
@@ -303,9 +334,27 @@ impl Env<'_> {
         }
         match off {
             168..184 => scalar(size == 8),
-            184..192 => if size == 8 { nullable(Base::Socket) } else { None },
-            192..200 => if size == 8 { pointer(Base::Packet) } else { None },
-            200..208 => if size == 8 { pointer(Base::PacketEnd) } else { None },
+            184..192 => {
+                if size == 8 {
+                    nullable(Base::Socket)
+                } else {
+                    None
+                }
+            }
+            192..200 => {
+                if size == 8 {
+                    pointer(Base::Packet)
+                } else {
+                    None
+                }
+            }
+            200..208 => {
+                if size == 8 {
+                    pointer(Base::PacketEnd)
+                } else {
+                    None
+                }
+            }
             212 => scalar(size <= 4),
             216..224 => scalar(size == 8),
             _ => scalar(size == 4),
@@ -315,12 +364,19 @@ impl Env<'_> {
     /// `struct bpf_sk_lookup`: sk 0 (or cookie), family 8, protocol 12, remote_ip4 16, remote_ip6 20, remote_port 36,
     /// local_ip4 40, local_ip6 44, local_port 60, ingress_ifindex 64.
     fn sk_lookup_access(&self, off: i64, size: u32, dir: Dir) -> Option<Reg> {
-        let (end, split_port) = if self.profile.release >= Release::new(5, 17) { (72, true) } else { (64, false) };
+        let (end, split_port) =
+            if self.profile.release >= Release::new(5, 17) { (72, true) } else { (64, false) };
         if !(0..end).contains(&off) || dir == Dir::Write {
             return None;
         }
         match off {
-            0..8 => if size == 8 { nullable(Base::Socket) } else { None },
+            0..8 => {
+                if size == 8 {
+                    nullable(Base::Socket)
+                } else {
+                    None
+                }
+            }
             36..38 if split_port => scalar(size == 4 || size <= 2),
             38..40 if split_port => scalar(size <= 2),
             68..72 => None,
@@ -337,11 +393,35 @@ impl Env<'_> {
             return None;
         }
         match off {
-            0 => if size == 8 { pointer(Base::Packet) } else { None },
-            8 => if size == 8 { pointer(Base::PacketEnd) } else { None },
+            0 => {
+                if size == 8 {
+                    pointer(Base::Packet)
+                } else {
+                    None
+                }
+            }
+            8 => {
+                if size == 8 {
+                    pointer(Base::PacketEnd)
+                } else {
+                    None
+                }
+            }
             32 => scalar(size == 4),
-            40 => if size == 8 { pointer(Base::Socket) } else { None },
-            48 => if size == 8 { nullable(Base::SockCommon) } else { None },
+            40 => {
+                if size == 8 {
+                    pointer(Base::Socket)
+                } else {
+                    None
+                }
+            }
+            48 => {
+                if size == 8 {
+                    nullable(Base::SockCommon)
+                } else {
+                    None
+                }
+            }
             20..24 => scalar((2..=4).contains(&size)),
             16..20 | 24..32 => scalar(size <= 4),
             _ => None,
@@ -364,9 +444,27 @@ impl Env<'_> {
             });
         }
         match off {
-            0 => if size == 8 { pointer(Base::Socket) } else { None },
-            8 => if size == 8 { pointer(Base::Packet) } else { None },
-            16 => if size == 8 { pointer(Base::PacketEnd) } else { None },
+            0 => {
+                if size == 8 {
+                    pointer(Base::Socket)
+                } else {
+                    None
+                }
+            }
+            8 => {
+                if size == 8 {
+                    pointer(Base::Packet)
+                } else {
+                    None
+                }
+            }
+            16 => {
+                if size == 8 {
+                    pointer(Base::PacketEnd)
+                } else {
+                    None
+                }
+            }
             36 => scalar(size == 4 && get),
             // The lower halves of the pointers were let through before 6.13, to be refused when rewritten.
             1..24 => None,
@@ -381,10 +479,28 @@ fn sk_msg_access(off: i64, size: u32, dir: Dir) -> Option<Reg> {
         return None;
     }
     match off {
-        0..8 => if size == 8 { pointer(Base::Packet) } else { None },
-        8..16 => if size == 8 { pointer(Base::PacketEnd) } else { None },
+        0..8 => {
+            if size == 8 {
+                pointer(Base::Packet)
+            } else {
+                None
+            }
+        }
+        8..16 => {
+            if size == 8 {
+                pointer(Base::PacketEnd)
+            } else {
+                None
+            }
+        }
         16..72 => scalar(size == 4),
-        72..80 => if size == 8 { pointer(Base::Socket) } else { None },
+        72..80 => {
+            if size == 8 {
+                pointer(Base::Socket)
+            } else {
+                None
+            }
+        }
         _ => None,
     }
 }
@@ -395,9 +511,27 @@ fn flow_dissector_access(off: i64, size: u32, dir: Dir, extend: Extend) -> Optio
     }
     let plain = size == 4 && extend == Extend::Zero;
     match off {
-        76..80 => if plain { pointer(Base::Packet) } else { None },
-        80..84 => if plain { pointer(Base::PacketEnd) } else { None },
-        144..152 => if size == 8 { pointer(Base::FlowKeys) } else { None },
+        76..80 => {
+            if plain {
+                pointer(Base::Packet)
+            } else {
+                None
+            }
+        }
+        80..84 => {
+            if plain {
+                pointer(Base::PacketEnd)
+            } else {
+                None
+            }
+        }
+        144..152 => {
+            if size == 8 {
+                pointer(Base::FlowKeys)
+            } else {
+                None
+            }
+        }
         _ => None,
     }
 }

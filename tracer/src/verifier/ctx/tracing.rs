@@ -20,17 +20,32 @@ pub(super) fn raw_slot(off: i64, size: u32, dir: Dir) -> bool {
     (0..8 * MAX_ARGS).contains(&off) && dir == Dir::Read && off % size as i64 == 0
 }
 
+/// Offset in the context, what lies there, and the name of its type.
+type IteratorArg = (i64, Base, Flags, &'static str);
+
 /// Iterator targets: what their context's pointers are (`ctx_arg_info` of each `bpf_iter_reg`).
-const ITERATORS: &[(&str, &[(i64, Base, Flags, &str)])] = &[
+const ITERATORS: &[(&str, &[IteratorArg])] = &[
     ("bpf_map", &[(8, Base::BtfId, NULL_TRUSTED, "bpf_map")]),
     ("bpf_prog", &[(8, Base::BtfId, NULL_TRUSTED, "bpf_prog")]),
     ("bpf_link", &[(8, Base::BtfId, NULL_TRUSTED, "bpf_link")]),
     ("task", &[(8, Base::BtfId, NULL_TRUSTED, "task_struct")]),
-    ("task_file", &[(8, Base::BtfId, Flags::MAYBE_NULL, "task_struct"), (24, Base::BtfId, Flags::MAYBE_NULL, "file")]),
-    ("task_vma", &[(8, Base::BtfId, Flags::MAYBE_NULL, "task_struct"), (16, Base::BtfId, Flags::MAYBE_NULL, "vm_area_struct")]),
+    (
+        "task_file",
+        &[(8, Base::BtfId, Flags::MAYBE_NULL, "task_struct"), (24, Base::BtfId, Flags::MAYBE_NULL, "file")],
+    ),
+    (
+        "task_vma",
+        &[
+            (8, Base::BtfId, Flags::MAYBE_NULL, "task_struct"),
+            (16, Base::BtfId, Flags::MAYBE_NULL, "vm_area_struct"),
+        ],
+    ),
     ("cgroup", &[(8, Base::BtfId, NULL_TRUSTED, "cgroup")]),
     ("bpf_map_elem", &[(16, Base::Buf, NULL_RDONLY, ""), (24, Base::Buf, Flags::MAYBE_NULL, "")]),
-    ("bpf_sk_storage_map", &[(16, Base::BtfId, Flags::MAYBE_NULL, "sock"), (24, Base::Buf, Flags::MAYBE_NULL, "")]),
+    (
+        "bpf_sk_storage_map",
+        &[(16, Base::BtfId, Flags::MAYBE_NULL, "sock"), (24, Base::Buf, Flags::MAYBE_NULL, "")],
+    ),
     ("sockmap", &[(16, Base::Buf, NULL_RDONLY, ""), (24, Base::BtfId, NULL_TRUSTED, "sock")]),
     ("netlink", &[(8, Base::BtfId, Flags::MAYBE_NULL, "netlink_sock")]),
     ("tcp", &[(8, Base::BtfId, NULL_TRUSTED, "sock_common")]),
@@ -131,7 +146,10 @@ impl Env<'_> {
             return Ok(Some(Reg::UNKNOWN));
         }
         let any_int = self.profile.release >= Release::new(6, 0);
-        if btf.resolve(pointee).is_some_and(|p| matches!(btf.get(p), Some(T::Int(i)) if any_int || i.size == 1)) {
+        if btf
+            .resolve(pointee)
+            .is_some_and(|p| matches!(btf.get(p), Some(T::Int(i)) if any_int || i.size == 1))
+        {
             return Ok(Some(Reg::UNKNOWN));
         }
         let mut flags = Flags::NONE;
@@ -200,21 +218,24 @@ impl Env<'_> {
 
     fn args_are_trusted(&self, target: &Target) -> bool {
         match self.prog.kind {
-            ProgType::TRACING => matches!(self.prog.attach, AttachType::TRACE_RAW_TP | AttachType::TRACE_ITER),
+            ProgType::TRACING => {
+                matches!(self.prog.attach, AttachType::TRACE_RAW_TP | AttachType::TRACE_ITER)
+            }
             ProgType::LSM => {
                 let bit = self.profile.table_bit();
                 !super::super::lsm_hooks::lists(super::super::lsm_hooks::UNTRUSTED, bit, &target.name)
-            },
+            }
             _ => false,
         }
     }
 
     fn iterator_arg(&self, target: &str, off: i64) -> Checked<Option<Reg>> {
         let name = target.strip_prefix("bpf_iter_").unwrap_or(target);
-        let Some((_, args)) = ITERATORS.iter().find(|(n, _)| *n == name) else { unmodelled!("iterator target") };
+        let Some((_, args)) = ITERATORS.iter().find(|(n, _)| *n == name) else {
+            unmodelled!("iterator target")
+        };
         let Some((_, base, flags, ty)) = args.iter().find(|(o, ..)| *o == off) else { return Ok(None) };
-        let flags =
-            if self.has(Feature::TrustedPointers) { *flags } else { flags.without(Flags::TRUSTED) };
+        let flags = if self.has(Feature::TrustedPointers) { *flags } else { flags.without(Flags::TRUSTED) };
         if *base == Base::Buf {
             return Ok(Some(Reg::pointer(Type::new(Base::Buf, flags), Data::None)));
         }

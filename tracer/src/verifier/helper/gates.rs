@@ -4,7 +4,13 @@
 //! (capabilities and lockdown granted, the options that distributions set compiled in). A gate is asked as the
 //! kernel asks it: `before`, then its own rows, then `default`. `on` has a bit for each kernel, lowest first.
 
-use super::types::{Gate, Link, Row, When::{Always, AttachIn, AttachNotIn, Iter, KprobeMulti, Sleepable, Trampoline, TrampolineOrRawTp, Unknown, UprobeMulti}};
+use super::types::{
+    Gate, Link, Row,
+    When::{
+        Always, AttachIn, AttachNotIn, Iter, KprobeMulti, Sleepable, Trampoline, TrampolineOrRawTp, Unknown,
+        UprobeMulti,
+    },
+};
 
 /// One gate for each `*_func_proto()`.
 #[rustfmt::skip]

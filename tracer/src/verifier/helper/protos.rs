@@ -3,8 +3,6 @@
 //! Read off the `bpf_func_proto` definitions of Linux 5.10, 6.1, 6.12 and 7.2 (kernel/bpf/*.c,
 //! kernel/trace/bpf_trace.c, net/core/filter.c and others). `on` has a bit for each of these, lowest first.
 
-#![expect(clippy::wildcard_imports, reason = "a table reads best in the vocabulary of its columns")]
-
 use super::types::{ArgKind::*, *};
 
 /// Every prototype; several rows share a name where kernels differ.

@@ -37,7 +37,12 @@ fn has(t: Tnum, x: u64) -> bool {
     x & !t.mask == t.value
 }
 
-fn check_binary(name: &str, op: impl Fn(Tnum, Tnum) -> Tnum, exact: impl Fn(u64, u64) -> u64, places: &[u32]) {
+fn check_binary(
+    name: &str,
+    op: impl Fn(Tnum, Tnum) -> Tnum,
+    exact: impl Fn(u64, u64) -> u64,
+    places: &[u32],
+) {
     let all = tnums();
     for &place in places {
         for &a in &all {
@@ -231,7 +236,10 @@ fn check_ops(xs: &[u64], ys: &[u64], d: Domain) {
             for &x in xs {
                 for &y in ys {
                     let z = exact(op, w, x, y);
-                    assert!(holds(&r, z), "{op:?} {w:?} {d:?}: {x:#x}, {y:#x} give {z:#x}\n{a:?}\n{b:?}\n{r:?}");
+                    assert!(
+                        holds(&r, z),
+                        "{op:?} {w:?} {d:?}: {x:#x}, {y:#x} give {z:#x}\n{a:?}\n{b:?}\n{r:?}"
+                    );
                 }
             }
         }
@@ -311,7 +319,8 @@ fn check_compare(xs: &[u64], ys: &[u64], release: Release, d: Domain) {
     }
 }
 
-const RELEASES: [Release; 4] = [Release::new(5, 10), Release::new(6, 1), Release::new(6, 12), Release::new(7, 2)];
+const RELEASES: [Release; 4] =
+    [Release::new(5, 10), Release::new(6, 1), Release::new(6, 12), Release::new(7, 2)];
 
 /// All signed ranges within -3..=3, as sets.
 fn small_sets() -> Vec<Vec<u64>> {
@@ -421,7 +430,9 @@ fn division_by_known_numbers_is_sound() {
                         (Width::W64, Sign::Signed) => (x as i64).wrapping_rem(y as i64) as u64,
                         (Width::W32, Sign::Unsigned) if div => (x as u32 / y as u32).into(),
                         (Width::W32, Sign::Unsigned) => (x as u32 % y as u32).into(),
-                        (Width::W32, Sign::Signed) if div => ((x as i32).wrapping_div(y as i32) as u32).into(),
+                        (Width::W32, Sign::Signed) if div => {
+                            ((x as i32).wrapping_div(y as i32) as u32).into()
+                        }
                         (Width::W32, Sign::Signed) => ((x as i32).wrapping_rem(y as i32) as u32).into(),
                     };
                     assert!(holds(&v, z), "{op:?} {w:?} {sign:?}: {x:#x}, {y:#x} give {z:#x}\n{a:?}\n{v:?}");

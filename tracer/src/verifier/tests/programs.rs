@@ -119,7 +119,14 @@ fn a_value_ends_where_it_ends() {
 fn a_masked_index_stays_within_the_value() {
     let m = [map_of(MapType::PERCPU_ARRAY, 4, 4096)];
     let index = |mask| {
-        let tail = [jmp(JEQ, 0, 0, 5), movr(6, 0), call(GET_CURRENT_PID_TGID), alu(AND, 0, mask), alur(ADD, 6, 0), st(B, 6, 0, 1)];
+        let tail = [
+            jmp(JEQ, 0, 0, 5),
+            movr(6, 0),
+            call(GET_CURRENT_PID_TGID),
+            alu(AND, 0, mask),
+            alur(ADD, 6, 0),
+            st(B, 6, 0, 1),
+        ];
         cat(&[&lookup(), &tail, &[mov(0, 0), exit()]])
     };
     accepts(&m, &index(4095));
@@ -140,7 +147,17 @@ fn an_update_takes_keys_and_values_of_the_maps_size() {
 #[test]
 fn what_probes_read_fits_its_buffer() {
     let p = |size| {
-        [call(GET_CURRENT_TASK), movr(3, 0), movr(1, 10), alu(ADD, 1, -16), mov(2, size), call(PROBE_READ_KERNEL), ldx(DW, 0, 10, -16), mov(0, 0), exit()]
+        [
+            call(GET_CURRENT_TASK),
+            movr(3, 0),
+            movr(1, 10),
+            alu(ADD, 1, -16),
+            mov(2, size),
+            call(PROBE_READ_KERNEL),
+            ldx(DW, 0, 10, -16),
+            mov(0, 0),
+            exit(),
+        ]
     };
     accepts(&[], &p(16));
     rejects(&[], &p(17), 5, Kind::StackOutOfBounds);
@@ -150,7 +167,15 @@ fn what_probes_read_fits_its_buffer() {
 fn a_string_read_into_a_value_is_bounded() {
     let m = [map_of(MapType::PERCPU_ARRAY, 4, 256)];
     let p = |size| {
-        let tail = [jmp(JEQ, 0, 0, 6), movr(1, 0), mov(2, size), mov(3, 0), call(PROBE_READ_USER_STR), jmp(JGT, 0, 256, 1), mov(0, 0)];
+        let tail = [
+            jmp(JEQ, 0, 0, 6),
+            movr(1, 0),
+            mov(2, size),
+            mov(3, 0),
+            call(PROBE_READ_USER_STR),
+            jmp(JGT, 0, 256, 1),
+            mov(0, 0),
+        ];
         cat(&[&lookup(), &tail, &[mov(0, 0), exit()]])
     };
     accepts(&m, &p(256));
@@ -167,7 +192,8 @@ fn what_describes_the_task_is_to_be_had() {
 #[test]
 fn a_reservation_is_submitted_or_discarded_on_every_path() {
     let m = [ringbuf()];
-    let reserve = cat(&[&map(1, 4), &[mov(2, 32), mov(3, 0), call(RINGBUF_RESERVE), jmp(JEQ, 0, 0, 5), movr(6, 0)]]);
+    let reserve =
+        cat(&[&map(1, 4), &[mov(2, 32), mov(3, 0), call(RINGBUF_RESERVE), jmp(JEQ, 0, 0, 5), movr(6, 0)]]);
     let fill = [st(DW, 6, 24, 7), movr(1, 6), mov(2, 0)];
     let end = [mov(0, 0), exit()];
     accepts(&m, &cat(&[&reserve, &fill, &[call(RINGBUF_SUBMIT)], &end]));
@@ -182,8 +208,21 @@ fn a_reservation_is_submitted_or_discarded_on_every_path() {
 fn an_output_may_have_a_length_known_at_run_time_only() {
     let m = [ringbuf()];
     let p = |max| {
-        let head = [st(DW, 10, -16, 0), st(DW, 10, -8, 0), call(GET_CURRENT_PID_TGID), movr(3, 0), alu(AND, 3, 31), jmp(JGT, 3, max, 5)];
-        cat(&[&head, &map(1, 4), &[movr(2, 10), alu(ADD, 2, -16), mov(4, 0)], &[call(RINGBUF_OUTPUT)], &[mov(0, 0), exit()]])
+        let head = [
+            st(DW, 10, -16, 0),
+            st(DW, 10, -8, 0),
+            call(GET_CURRENT_PID_TGID),
+            movr(3, 0),
+            alu(AND, 3, 31),
+            jmp(JGT, 3, max, 5),
+        ];
+        cat(&[
+            &head,
+            &map(1, 4),
+            &[movr(2, 10), alu(ADD, 2, -16), mov(4, 0)],
+            &[call(RINGBUF_OUTPUT)],
+            &[mov(0, 0), exit()],
+        ])
     };
     let mut fits = p(16);
     fits[5] = jmp(JGT, 3, 16, 6);
@@ -196,14 +235,16 @@ fn an_output_may_have_a_length_known_at_run_time_only() {
 
 #[test]
 fn a_loop_of_a_few_thousand_rounds_is_walked() {
-    let p = |rounds| [mov(6, 0), mov(7, 0), alu(ADD, 7, 3), alu(ADD, 6, 1), jmp(JLT, 6, rounds, -3), mov(0, 0), exit()];
+    let p = |rounds| {
+        [mov(6, 0), mov(7, 0), alu(ADD, 7, 3), alu(ADD, 6, 1), jmp(JLT, 6, rounds, -3), mov(0, 0), exit()]
+    };
     accepts(&[], &p(4000));
     for release in RELEASES {
         assert_eq!(run(release, &[], &p(4000)).stats.insns_processed, 2 + 3 * 4000 + 2);
-        let report = run(release, &[], &p(1_000_000));
-        let Verdict::Reject(r) = report.verdict else { panic!("a million instructions are the limit") };
-        assert_eq!(r.violation.kind, Kind::TooComplex, "{release:?}: {}", r.violation.message);
     }
+    let report = run(Release::new(6, 12), &[], &p(1_000_000));
+    let Verdict::Reject(r) = report.verdict else { panic!("a million instructions are the limit") };
+    assert_eq!(r.violation.kind, Kind::TooComplex, "{}", r.violation.message);
 }
 
 #[test]
@@ -235,7 +276,17 @@ fn frozen_constants_decide_branches() {
 #[test]
 fn functions_take_and_give_scalars_and_pointers() {
     // The callee writes to its caller's stack.
-    let p = [movr(1, 10), alu(ADD, 1, -8), mov(2, 5), call_sub(2), ldx(DW, 0, 10, -8), exit(), stx(DW, 1, 0, 2), mov(0, 0), exit()];
+    let p = [
+        movr(1, 10),
+        alu(ADD, 1, -8),
+        mov(2, 5),
+        call_sub(2),
+        ldx(DW, 0, 10, -8),
+        exit(),
+        stx(DW, 1, 0, 2),
+        mov(0, 0),
+        exit(),
+    ];
     accepts(&[], &p);
     // The callee does not keep R1, and nothing else gave R9 a value.
     let q = [call_sub(2), movr(0, 9), exit(), mov(0, 0), exit()];
@@ -244,7 +295,8 @@ fn functions_take_and_give_scalars_and_pointers() {
 
 #[test]
 fn the_stack_of_a_chain_of_calls_is_limited() {
-    let p = |low| [st(DW, 10, -264, 0), call_sub(2), mov(0, 0), exit(), st(DW, 10, low, 0), mov(0, 0), exit()];
+    let p =
+        |low| [st(DW, 10, -264, 0), call_sub(2), mov(0, 0), exit(), st(DW, 10, low, 0), mov(0, 0), exit()];
     accepts(&[], &p(-200));
     for release in [Release::new(5, 10), Release::new(6, 1), Release::new(6, 12)] {
         let report = run(release, &[], &p(-304));
@@ -274,5 +326,65 @@ fn what_is_not_modelled_is_said_to_be_so() {
     for release in RELEASES {
         let report = verify(&p, &Profile::new(release, None, Config::default()));
         assert!(matches!(report.verdict, Verdict::Unmodelled(_)), "{report:?}");
+    }
+}
+
+#[test]
+fn a_refusal_tells_how_it_came_about() {
+    let m = [map_of(MapType::HASH, 4, 16)];
+    let p =
+        cat(&[&lookup(), &[movr(6, 0), mov(7, 1), jmp(JEQ, 6, 0, 1), ldx(DW, 1, 6, 9), mov(0, 0), exit()]]);
+    for release in RELEASES {
+        let Verdict::Reject(r) = run(release, &m, &p).verdict else { panic!("beyond the value") };
+        let told: Vec<(u32, &str)> = r.path.iter().map(|s| (s.insn, s.what.as_str())).collect();
+        let (last, before) = told.split_last().expect("the refused instruction");
+        assert_eq!(last.0, 9);
+        assert!(last.1.starts_with("r1 = *(u64 *)(r6 +9); R6=map_value"), "{}", last.1);
+        let expect =
+            [(5, "call bpf_map_lookup_elem#1"), (6, "r6 = r0"), (8, "if r6 == 0 goto pc+1: not taken")];
+        assert_eq!(before[before.len() - 3..], expect, "{told:?}");
+        // What else was computed is not told.
+        assert!(told.iter().all(|(i, _)| *i != 7), "{told:?}");
+    }
+}
+
+#[test]
+fn a_function_that_calls_itself_is_refused() {
+    // main calls f; f calls f.
+    let p = [call_sub(1), exit(), call_sub(-1), exit()];
+    rejects_before_walking_or_not(&p, Kind::CallTooDeep);
+}
+
+/// Recursion ends at the limit of frames on the walk, or before it.
+fn rejects_before_walking_or_not(insns: &[Insn], kind: Kind) {
+    for release in RELEASES {
+        let Verdict::Reject(r) = run(release, &[], insns).verdict else { panic!("{release:?}") };
+        // Before 6.1 the call was an edge of the flow graph.
+        assert!(
+            r.violation.kind == kind || r.violation.kind == Kind::BackEdge,
+            "{release:?}: {}",
+            r.violation.message
+        );
+    }
+}
+
+/// Spills around a call that is replaced by instructions take no stack (6.12 and later).
+#[test]
+fn spills_around_an_inlined_call_take_no_stack() {
+    const GET_SMP_PROCESSOR_ID: i32 = 8;
+    let p = [
+        st(DW, 10, -512, 0),
+        mov(1, 1),
+        call_sub(2),
+        mov(0, 0),
+        exit(),
+        stx(DW, 10, -8, 1),
+        call(GET_SMP_PROCESSOR_ID),
+        ldx(DW, 1, 10, -8),
+        exit(),
+    ];
+    for release in RELEASES {
+        let fits = release >= Release::new(6, 12);
+        assert_eq!(matches!(run(release, &[], &p).verdict, Verdict::Accept), fits, "{release:?}");
     }
 }

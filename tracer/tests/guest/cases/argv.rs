@@ -1,8 +1,9 @@
 //! Arguments of every shape.
 
 use super::{Case, Stage, words};
+use crate::elf::exit_argc;
 use crate::limits::ENVIRONMENT;
-use crate::process::launch;
+use crate::process::{launch, launch_all};
 use crate::sys::{execve, execve_at, execve_env, kernel};
 use crate::want::Want;
 
@@ -66,14 +67,20 @@ fn edges() -> Vec<Vec<u8>> {
     lengths.iter().enumerate().map(|(n, len)| filler(n, *len)).collect()
 }
 
-/// fs/exec.c, `do_execveat_common`: since 5.18 an image always has one argument, an empty one if
-/// its caller gave none.
-fn no_arguments() -> Vec<Vec<u8>> {
-    if kernel() >= (5, 18) { words([""]) } else { Vec::new() }
+/// fs/exec.c, `do_execveat_common`: since 5.18, and in stable releases before it, an image always
+/// has one argument, an empty one if its caller gave none. A program tells how many it was given.
+fn no_arguments(status: i32) -> Vec<Vec<u8>> {
+    match libc::WEXITSTATUS(status) {
+        0 if kernel() < (5, 18) => Vec::new(),
+        1 => words([""]),
+        argc => panic!("{argc} arguments"),
+    }
 }
 
 fn argc_0(stage: &Stage) -> Vec<Want> {
-    both_without(stage, [std::ptr::null()].as_ptr())
+    // On the heap: a constant's page need not be resident.
+    let argv = Box::new([std::ptr::null()]);
+    both_without(stage, argv.as_ptr())
 }
 
 fn argv_null(stage: &Stage) -> Vec<Want> {
@@ -81,12 +88,13 @@ fn argv_null(stage: &Stage) -> Vec<Want> {
 }
 
 fn both_without(stage: &Stage, argv: *const *const libc::c_char) -> Vec<Want> {
-    let path = stage.ok();
+    let path = stage.program("bin/argc", &exit_argc());
     let name = crate::sys::c(&path);
-    let who = launch(|gate| {
+    let (mut all, status) = launch_all(0, |gate| {
         gate.pass();
         execve_at(c"/no/such".as_ptr(), argv);
         execve_at(name.as_ptr(), argv);
     });
-    vec![who.fails(b"/no/such", &words([]), libc::ENOENT), who.runs(&path, &path, &no_arguments())]
+    let (who, argv) = (all.remove(0), no_arguments(status));
+    vec![who.fails(b"/no/such", &words([]), libc::ENOENT), who.runs(&path, &path, &argv)]
 }

@@ -91,7 +91,9 @@ fn efault_argument(stage: &Stage) -> Vec<Want> {
     let who = launch(|gate| {
         let name = c(&path);
         let bad = std::ptr::without_provenance(16);
-        let argv = [c"first".as_ptr(), bad, c"third".as_ptr(), bad, std::ptr::null()];
+        // On the heap: a literal's page need not be resident.
+        let (first, third) = (c(b"first"), c(b"third"));
+        let argv = [first.as_ptr(), bad, third.as_ptr(), bad, std::ptr::null()];
         gate.pass();
         assert_eq!(execve_at(name.as_ptr(), argv.as_ptr()), libc::EFAULT);
     });

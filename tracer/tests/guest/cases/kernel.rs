@@ -76,12 +76,12 @@ fn core_pattern(stage: &Stage) -> Vec<Want> {
         let (all, status) = launch_all(0, |gate| {
             gate.pass();
             // SAFETY: ends this process.
-            unsafe { libc::kill(libc::getpid(), libc::SIGSEGV) };
+            unsafe { libc::kill(libc::getpid(), libc::SIGABRT) };
         });
-        assert_eq!(status & 0x7f, libc::SIGSEGV);
+        assert_eq!(status & 0x7f, libc::SIGABRT);
         pid = all[0].pid;
     });
-    let mut argv = words(["", "11", "'a", "b'", &pid.to_string()]);
+    let mut argv = words(["", "6", "'a", "b'", &pid.to_string()]);
     argv[0].clone_from(&path);
     // kernel/umh.c: a child of kthreadd's, the kernel does not wait for it.
     let want = helper(Want::nobody(&path, &argv)).set("parent_comm", "kthreadd").set("ppid", 2);

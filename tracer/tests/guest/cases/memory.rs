@@ -78,7 +78,8 @@ fn absent_filename(stage: &Stage) -> Vec<Want> {
     let path = stage.ok();
     let who = launch(|gate| {
         let absent = untouched(stage, &[&path]);
-        let argv = [c"x".as_ptr(), std::ptr::null()];
+        let x = c(b"x");
+        let argv = [x.as_ptr(), std::ptr::null()];
         gate.pass();
         execve_at(absent[0], argv.as_ptr());
     });
@@ -88,7 +89,8 @@ fn absent_filename(stage: &Stage) -> Vec<Want> {
 fn absent_filename_enoent(stage: &Stage) -> Vec<Want> {
     let who = launch(|gate| {
         let absent = untouched(stage, &[b"/no/such"]);
-        let argv = [c"x".as_ptr(), std::ptr::null()];
+        let x = c(b"x");
+        let argv = [x.as_ptr(), std::ptr::null()];
         gate.pass();
         execve_at(absent[0], argv.as_ptr());
     });
@@ -122,7 +124,8 @@ fn dropped_enoent(_: &Stage) -> Vec<Want> {
             page.write(b'x');
             good("madvise", libc::madvise(page.cast(), PAGE, libc::MADV_DONTNEED));
         }
-        let argv = [c"first".as_ptr(), page.cast_const().cast(), c"third".as_ptr(), std::ptr::null()];
+        let (first, third) = (c(b"first"), c(b"third"));
+        let argv = [first.as_ptr(), page.cast_const().cast(), third.as_ptr(), std::ptr::null()];
         gate.pass();
         execve_at(c"/no/such".as_ptr(), argv.as_ptr());
     });
@@ -136,7 +139,8 @@ fn unreadable(stage: &Stage) -> Vec<Want> {
     let who = launch(|gate| {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         let page = map(PAGE, libc::PROT_NONE, flags, -1);
-        let argv = [c"first".as_ptr(), page.cast_const().cast(), std::ptr::null()];
+        let first = c(b"first");
+        let argv = [first.as_ptr(), page.cast_const().cast(), std::ptr::null()];
         gate.pass();
         assert_eq!(execve_at(name.as_ptr(), argv.as_ptr()), libc::EFAULT);
     });

@@ -2,11 +2,12 @@
 
 use std::ffi::c_void;
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd};
 
 use super::{Case, Stage, words};
 use crate::process::{Gate, launch};
-use crate::sys::{c, execve, execveat, good, kernel};
+use crate::sys::{c, execve, execveat, good};
 use crate::want::Want;
 
 pub(super) const CASES: &[Case] = &[
@@ -84,10 +85,24 @@ fn at_dirfd_absolute(stage: &Stage) -> Vec<Want> {
     vec![who.runs(&stage.ok(), &stage.ok(), &argv)]
 }
 
-/// The kernel takes the name from the descriptor's number, since 6.14 from the file (fs/exec.c,
-/// `begin_new_exec`, `comm_from_dentry`).
+/// The kernel takes the name from the descriptor's number, since 6.14 (and in stable releases before
+/// it) from the file (fs/exec.c, `begin_new_exec`, `comm_from_dentry`): a program is asked.
 pub(super) fn comm_of_fd<'a>(number: &'a [u8], file: &'a [u8]) -> &'a [u8] {
-    if kernel() >= (6, 14) { file } else { number }
+    let (mut read, write) = std::io::pipe().unwrap();
+    let who = launch(|gate| {
+        leak(File::from(std::os::fd::OwnedFd::from(write.try_clone().unwrap())), 1);
+        let fd = open(b"/bin/busybox", 60);
+        gate.pass();
+        execveat(fd, b"", &words(["cat", "/proc/self/comm"]), libc::AT_EMPTY_PATH);
+    });
+    drop((write, who));
+    let mut comm = String::new();
+    read.read_to_string(&mut comm).unwrap();
+    match comm.as_str() {
+        "60\n" => number,
+        "busybox\n" => file,
+        other => panic!("comm {other:?}"),
+    }
 }
 
 fn at_empty_path(stage: &Stage) -> Vec<Want> {
@@ -194,12 +209,12 @@ fn vfork(stage: &Stage) -> Vec<Want> {
 /// What a shell's child does: its arguments lie in the program, on pages that the new process has
 /// not touched.
 fn fork_literals(_: &Stage) -> Vec<Want> {
-    let argv = [c"literal".as_ptr(), c"of the program".as_ptr(), std::ptr::null()];
+    let argv = [c"true".as_ptr(), c"of the program".as_ptr(), std::ptr::null()];
     let who = launch(|gate| {
         gate.pass();
         crate::sys::execve_at(c"/bin/true".as_ptr(), argv.as_ptr());
     });
-    vec![who.runs(b"/bin/true", b"/bin/busybox", &words(["literal", "of the program"]))]
+    vec![who.runs(b"/bin/true", b"/bin/busybox", &words(["true", "of the program"]))]
 }
 
 /// One process, several images: what they share and what not.

@@ -197,12 +197,7 @@ fn comm(stage: &Stage) -> Vec<Want> {
         execve(b"/no/such", &argv);
         execve(&path, &argv);
     });
-    vec![who.fails(b"/no/such", &argv, libc::ENOENT), runs_plainly(&who, &path, &argv)]
-}
-
-/// Without what belongs to the former comm.
-fn runs_plainly(who: &crate::process::Who, path: &[u8], argv: &[Vec<u8>]) -> Want {
-    who.runs(path, path, argv)
+    vec![who.fails(b"/no/such", &argv, libc::ENOENT), who.runs(&path, &path, &argv)]
 }
 
 /// Its parent has gone: the one that took it over is told.

@@ -281,6 +281,7 @@ fn an_absent_value_has_its_reason() {
     let missing: Vec<(String, String)> = line.missing.unwrap().into_iter().collect();
     let expected = [
         ("argv", "1 element could not be read at the event"),
+        ("argv_bytes", "1 element could not be read at the event"),
         ("cwd", "could not be read at the event"),
         ("exe", "the exec failed"),
         ("login_uid", "not set"),

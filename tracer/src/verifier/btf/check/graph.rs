@@ -34,10 +34,7 @@ type Checked = Result<(), &'static str>;
 pub(super) fn check(btf: &Btf) -> Result<(), Refusal> {
     let mut states = vec![State::New; btf.type_count() as usize];
     for id in btf.ids() {
-        let refused = |reason| Refusal {
-            type_id: id,
-            reason,
-        };
+        let refused = |reason| Refusal { type_id: id, reason };
         if btf.kind(id).is_some_and(needs_resolve) && states[id.0 as usize] == State::New {
             walk(btf, id, &mut states).map_err(refused)?;
         }
@@ -51,10 +48,7 @@ pub(super) fn check(btf: &Btf) -> Result<(), Refusal> {
 fn needs_resolve(kind: Kind) -> bool {
     kind.is_modifier()
         || kind.is_composite()
-        || matches!(
-            kind,
-            Kind::Ptr | Kind::Array | Kind::Var | Kind::Func | Kind::DeclTag | Kind::Datasec
-        )
+        || matches!(kind, Kind::Ptr | Kind::Array | Kind::Var | Kind::Func | Kind::DeclTag | Kind::Datasec)
 }
 
 /// Types that only refer, and that nothing may refer to.
@@ -63,10 +57,7 @@ fn only_refers(kind: Kind) -> bool {
 }
 
 fn has_no_size(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Void | Kind::Fwd | Kind::Func | Kind::FuncProto | Kind::DeclTag
-    )
+    matches!(kind, Kind::Void | Kind::Fwd | Kind::Func | Kind::FuncProto | Kind::DeclTag)
 }
 
 fn walk(btf: &Btf, start: TypeId, states: &mut [State]) -> Checked {
@@ -104,13 +95,7 @@ fn follows(mode: Mode, kind: Kind) -> bool {
     }
 }
 
-fn push(
-    btf: &Btf,
-    id: TypeId,
-    states: &mut [State],
-    stack: &mut Vec<Frame>,
-    mode: &mut Mode,
-) -> Checked {
+fn push(btf: &Btf, id: TypeId, states: &mut [State], stack: &mut Vec<Frame>, mode: &mut Mode) -> Checked {
     if stack.len() == MAX_DEPTH {
         return Err("Exceeded max resolving depth");
     }
@@ -137,39 +122,24 @@ fn child(btf: &Btf, id: TypeId, n: usize) -> Result<Option<TypeId>, &'static str
     };
     match btf.get(id) {
         Some(Type::Array(array)) => match n {
-            0 => may_be(
-                array.index,
-                |kind| has_no_size(kind) || only_refers(kind),
-                "Invalid index",
-            ),
-            1 => may_be(
-                array.element,
-                |kind| has_no_size(kind) || only_refers(kind),
-                "Invalid elem",
-            ),
+            0 => may_be(array.index, |kind| has_no_size(kind) || only_refers(kind), "Invalid index"),
+            1 => may_be(array.element, |kind| has_no_size(kind) || only_refers(kind), "Invalid elem"),
             _ => Ok(None),
         },
         Some(Type::Struct(composite) | Type::Union(composite)) => match composite.member(n) {
-            Some(member) => may_be(
-                member.type_id,
-                |kind| has_no_size(kind) || only_refers(kind),
-                "Invalid member",
-            ),
+            Some(member) => {
+                may_be(member.type_id, |kind| has_no_size(kind) || only_refers(kind), "Invalid member")
+            }
             None => Ok(None),
         },
         Some(Type::Datasec(section)) => match section.var(n) {
-            Some(var) => may_be(
-                var.type_id,
-                |kind| kind != Kind::Var,
-                "Not a VAR kind member",
-            ),
+            Some(var) => may_be(var.type_id, |kind| kind != Kind::Var, "Not a VAR kind member"),
             None => Ok(None),
         },
         Some(Type::Func(_) | Type::FuncProto(_)) => Ok(None),
         Some(Type::DeclTag(tag)) if n == 0 => {
-            let target = |kind: Kind| {
-                kind.is_composite() || matches!(kind, Kind::Func | Kind::Var | Kind::Typedef)
-            };
+            let target =
+                |kind: Kind| kind.is_composite() || matches!(kind, Kind::Func | Kind::Var | Kind::Typedef);
             btf.kind(tag.type_id)
                 .filter(|kind| target(*kind))
                 .map(|_| Some(tag.type_id))
@@ -180,9 +150,8 @@ fn child(btf: &Btf, id: TypeId, n: usize) -> Result<Option<TypeId>, &'static str
             (Some(target), 0) => may_be(target, only_refers, "Invalid type_id"),
             // A modifier may have been followed only as far as a pointer.
             (Some(target), 1) if matches!(view, Type::Ptr(_) | Type::Var(_)) => {
-                let resolved = btf
-                    .resolve(target)
-                    .filter(|_| btf.kind(target).is_some_and(Kind::is_modifier));
+                let resolved =
+                    btf.resolve(target).filter(|_| btf.kind(target).is_some_and(Kind::is_modifier));
                 Ok(resolved.filter(|id| btf.kind(*id) == Some(Kind::Ptr)))
             }
             _ => Ok(None),
@@ -197,55 +166,34 @@ fn complete(btf: &Btf, id: TypeId) -> Checked {
         Some(Type::Array(array)) => elements(btf, array),
         Some(Type::Struct(composite) | Type::Union(composite)) => {
             let flags = btf.member_flags(id);
-            composite
-                .members()
-                .try_for_each(|member| check_member(btf, composite, member, flags))
+            composite.members().try_for_each(|member| check_member(btf, composite, member, flags))
         }
         Some(Type::Datasec(section)) => section.vars().try_for_each(|var| {
-            let size = btf
-                .referent(var.type_id)
-                .and_then(|id| sized(btf, id))
-                .ok_or("Invalid type")?;
-            if var.size < size {
-                Err("Invalid size")
-            } else {
-                Ok(())
-            }
+            let size = btf.referent(var.type_id).and_then(|id| sized(btf, id)).ok_or("Invalid type")?;
+            if var.size < size { Err("Invalid size") } else { Ok(()) }
         }),
         Some(Type::Var(var)) => sized(btf, var.type_id).map(|_| ()).ok_or("Invalid type_id"),
         Some(Type::Func(func)) => match btf.get(func.proto) {
-            Some(Type::FuncProto(proto)) => match proto
-                .params()
-                .all(|p| !p.name.is_empty() || p.type_id == TypeId::VOID)
-            {
-                true => Ok(()),
-                false => Err("Invalid arg: a function's parameters must have names"),
-            },
+            Some(Type::FuncProto(proto)) => {
+                match proto.params().all(|p| !p.name.is_empty() || p.type_id == TypeId::VOID) {
+                    true => Ok(()),
+                    false => Err("Invalid arg: a function's parameters must have names"),
+                }
+            }
             _ => Err("Invalid type_id"),
         },
         Some(Type::DeclTag(tag)) => match tag.target {
             DeclTagTarget::Whole => Ok(()),
             DeclTagTarget::Component(n) => {
                 let parts = match btf.get(tag.type_id) {
-                    Some(Type::Struct(composite) | Type::Union(composite)) => {
-                        composite.member_count()
-                    }
-                    Some(Type::Func(func)) => {
-                        btf.proto(func.proto).map_or(0, |proto| proto.param_count())
-                    }
+                    Some(Type::Struct(composite) | Type::Union(composite)) => composite.member_count(),
+                    Some(Type::Func(func)) => btf.proto(func.proto).map_or(0, |proto| proto.param_count()),
                     _ => 0,
                 };
-                if (n as usize) < parts {
-                    Ok(())
-                } else {
-                    Err("Invalid component_idx")
-                }
+                if (n as usize) < parts { Ok(()) } else { Err("Invalid component_idx") }
             }
         },
-        _ => match btf
-            .resolve(btf.referent(id).unwrap_or(TypeId::VOID))
-            .and_then(|id| btf.kind(id))
-        {
+        _ => match btf.resolve(btf.referent(id).unwrap_or(TypeId::VOID)).and_then(|id| btf.kind(id)) {
             Some(Kind::Func) | None => Err("Invalid type_id"),
             Some(_) => Ok(()),
         },
@@ -280,11 +228,7 @@ fn prototype(btf: &Btf, proto: FuncProto<'_>, states: &mut [State]) -> Checked {
     let count = proto.param_count();
     for (n, param) in proto.params().enumerate() {
         if n + 1 == count && param.type_id == TypeId::VOID {
-            return if param.name.is_empty() {
-                Ok(())
-            } else {
-                Err("Invalid arg")
-            };
+            return if param.name.is_empty() { Ok(()) } else { Err("Invalid arg") };
         }
         if !param.name.is_empty() && !is_identifier(param.name.as_bytes()) {
             return Err("Invalid arg");

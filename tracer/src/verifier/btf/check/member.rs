@@ -12,23 +12,16 @@ pub(super) fn check_member(
     flags: MemberFlags,
 ) -> Result<(), &'static str> {
     let size = sized(btf, member.type_id).ok_or("Invalid member")?;
-    let (at, bits) = (
-        u64::from(member.bit_offset),
-        u64::from(member.bitfield_size),
-    );
+    let (at, bits) = (u64::from(member.bit_offset), u64::from(member.bitfield_size));
     let room = u64::from(composite.size) * 8;
     match btf.resolved(member.type_id) {
         Some(Type::Int(int)) => integer(int, at, bits, room, flags),
-        Some(Type::Enum(_) | Type::Enum64(_)) if flags == MemberFlags::WithBitfields => {
-            match bits {
-                0 if at % 8 != 0 => Err("Member is not byte aligned"),
-                33.. => Err("Invalid member bitfield_size"),
-                _ if (at + if bits == 0 { 32 } else { bits }).div_ceil(8) * 8 > room => {
-                    Err(EXCEEDS)
-                }
-                _ => Ok(()),
-            }
-        }
+        Some(Type::Enum(_) | Type::Enum64(_)) if flags == MemberFlags::WithBitfields => match bits {
+            0 if at % 8 != 0 => Err("Member is not byte aligned"),
+            33.. => Err("Invalid member bitfield_size"),
+            _ if (at + if bits == 0 { 32 } else { bits }).div_ceil(8) * 8 > room => Err(EXCEEDS),
+            _ => Ok(()),
+        },
         _ if bits != 0 => Err("Invalid member bitfield_size"),
         Some(Type::Float { size, .. }) if at % (u64::from(size.clamp(1, 8)) * 8) != 0 => {
             Err("Member is not properly aligned")
@@ -39,13 +32,7 @@ pub(super) fn check_member(
     }
 }
 
-fn integer(
-    int: Int<'_>,
-    at: u64,
-    bits: u64,
-    room: u64,
-    flags: MemberFlags,
-) -> Result<(), &'static str> {
+fn integer(int: Int<'_>, at: u64, bits: u64, room: u64, flags: MemberFlags) -> Result<(), &'static str> {
     let (at, bits) = match flags {
         MemberFlags::Plain => (at + u64::from(int.offset), u64::from(int.bits)),
         MemberFlags::WithBitfields if !is_regular_int(int) => {

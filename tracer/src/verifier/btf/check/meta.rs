@@ -27,13 +27,7 @@ pub(super) fn check(btf: &Btf, id: TypeId, rules: BtfRules) -> Checked {
     let kind = btf.kind(id).unwrap_or(Kind::Unknown);
     let has_elements = matches!(
         kind,
-        Kind::Struct
-            | Kind::Union
-            | Kind::Enum
-            | Kind::Enum64
-            | Kind::FuncProto
-            | Kind::Func
-            | Kind::Datasec
+        Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::FuncProto | Kind::Func | Kind::Datasec
     );
     if !has_elements && vlen_of(info) != 0 {
         return Err("vlen != 0");
@@ -57,9 +51,7 @@ pub(super) fn check(btf: &Btf, id: TypeId, rules: BtfRules) -> Checked {
         Type::Var(_) if third == 0 => Err("Invalid type_id"),
         Type::Var(_) if word(&owner.data, record + 12) > 1 => Err("Linkage not supported"),
         Type::Datasec(section) => variables(section, rules),
-        Type::Float { size, .. } if !matches!(size, 2 | 4 | 8 | 12 | 16) => {
-            Err("Invalid type_size")
-        }
+        Type::Float { size, .. } if !matches!(size, 2 | 4 | 8 | 12 | 16) => Err("Invalid type_size"),
         Type::Unknown => Err("Invalid kind"),
         _ => Ok(()),
     }
@@ -75,21 +67,14 @@ fn may_have_flag(kind: Kind, rules: BtfRules) -> bool {
 
 fn named(kind: Kind, name: &[u8]) -> Checked {
     let valid = match kind {
-        Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 => {
-            name.is_empty() || is_identifier(name)
-        }
+        Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 => name.is_empty() || is_identifier(name),
         Kind::Typedef | Kind::Fwd | Kind::Func | Kind::Var => is_identifier(name),
         Kind::TypeTag | Kind::DeclTag => !name.is_empty(),
-        Kind::Ptr
-        | Kind::Volatile
-        | Kind::Const
-        | Kind::Restrict
-        | Kind::Array
-        | Kind::FuncProto => name.is_empty(),
+        Kind::Ptr | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::Array | Kind::FuncProto => {
+            name.is_empty()
+        }
         Kind::Datasec => {
-            !name.is_empty()
-                && name.len() < MAX_NAME
-                && name.iter().all(|byte| (b' '..=b'~').contains(byte))
+            !name.is_empty() && name.len() < MAX_NAME && name.iter().all(|byte| (b' '..=b'~').contains(byte))
         }
         _ => true,
     };
@@ -139,11 +124,7 @@ fn values(e: Enum<'_>) -> Checked {
     if e.size > 8 || !e.size.is_power_of_two() {
         return Err("Unexpected size");
     }
-    if e.values().all(|value| is_identifier(value.name.as_bytes())) {
-        Ok(())
-    } else {
-        Err("Invalid name")
-    }
+    if e.values().all(|value| is_identifier(value.name.as_bytes())) { Ok(()) } else { Err("Invalid name") }
 }
 
 fn variables(section: Datasec<'_>, rules: BtfRules) -> Checked {

@@ -41,34 +41,21 @@ pub struct Refusal {
 
 impl core::fmt::Display for Refusal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "the kernel refuses BTF type {}: {}",
-            self.type_id, self.reason
-        )
+        write!(f, "the kernel refuses BTF type {}: {}", self.type_id, self.reason)
     }
 }
 
 /// Says whether a kernel takes this BTF, which must stand by itself.
 pub fn check(btf: &Btf, rules: BtfRules) -> Result<(), Refusal> {
     if btf.type_count() <= 1 {
-        return Err(Refusal {
-            type_id: TypeId::VOID,
-            reason: "No type found",
-        });
+        return Err(Refusal { type_id: TypeId::VOID, reason: "No type found" });
     }
     for id in btf.ids() {
-        meta::check(btf, id, rules).map_err(|reason| Refusal {
-            type_id: id,
-            reason,
-        })?;
+        meta::check(btf, id, rules).map_err(|reason| Refusal { type_id: id, reason })?;
     }
     graph::check(btf)?;
     for id in btf.ids() {
-        type_tags(btf, id).map_err(|reason| Refusal {
-            type_id: id,
-            reason,
-        })?;
+        type_tags(btf, id).map_err(|reason| Refusal { type_id: id, reason })?;
     }
     Ok(())
 }

@@ -1,14 +1,8 @@
 use crate::verifier::btf::builder::BtfBuilder;
 use crate::verifier::btf::{Btf, BtfRules, Kind, Refusal, Rule, TypeId, check};
 
-const NEW: BtfRules = BtfRules {
-    empty_datasec: Rule::Allowed,
-    attribute_tags: Rule::Allowed,
-};
-const OLD: BtfRules = BtfRules {
-    empty_datasec: Rule::Refused,
-    attribute_tags: Rule::Refused,
-};
+const NEW: BtfRules = BtfRules { empty_datasec: Rule::Allowed, attribute_tags: Rule::Allowed };
+const OLD: BtfRules = BtfRules { empty_datasec: Rule::Refused, attribute_tags: Rule::Refused };
 
 fn verdict(builder: &BtfBuilder, rules: BtfRules) -> Result<(), &'static str> {
     let btf = Btf::parse(builder.build()).expect("well-formed");
@@ -51,50 +45,26 @@ fn what_kernels_refuse_is_refused() {
         change(&mut b);
         verdict(&b, NEW).expect_err("refused")
     };
-    assert_eq!(
-        refused(|b| _ = b.typedef("has space", TypeId(1))),
-        "Invalid name"
-    );
+    assert_eq!(refused(|b| _ = b.typedef("has space", TypeId(1))), "Invalid name");
     assert_eq!(refused(|b| _ = b.typedef("", TypeId(1))), "Invalid name");
     assert_eq!(refused(|b| _ = b.ptr(TypeId(999))), "Invalid type_id");
-    assert_eq!(
-        refused(|b| _ = b.structure("s", 4, &[("a", TypeId(1), 8)])),
-        "Member exceeds struct_size"
-    );
+    assert_eq!(refused(|b| _ = b.structure("s", 4, &[("a", TypeId(1), 8)])), "Member exceeds struct_size");
     assert_eq!(
         refused(|b| _ = b.structure("s", 8, &[("a", TypeId(1), 32), ("b", TypeId(1), 0)])),
         "Invalid member bits_offset"
     );
-    assert_eq!(
-        refused(|b| _ = b.array(TypeId::VOID, TypeId(1), 1)),
-        "Invalid elem"
-    );
-    assert_eq!(
-        refused(|b| _ = b.array(TypeId(1), TypeId(2), 1)),
-        "Invalid index"
-    );
+    assert_eq!(refused(|b| _ = b.array(TypeId::VOID, TypeId(1), 1)), "Invalid elem");
+    assert_eq!(refused(|b| _ = b.array(TypeId(1), TypeId(2), 1)), "Invalid index");
     assert_eq!(refused(|b| _ = b.int("big", 1, 8)), "Unsupported encoding");
     assert_eq!(refused(|b| _ = b.datasec(".x", 0, &[])), "size == 0");
-    assert_eq!(
-        refused(|b| _ = b.func("f2", TypeId(1), 1)),
-        "Invalid type_id"
-    );
-    assert_eq!(
-        refused(|b| _ = b.var("v2", TypeId(1), 2)),
-        "Linkage not supported"
-    );
-    assert_eq!(
-        refused(|b| _ = b.enumeration("e2", &[("", 1)])),
-        "Invalid name"
-    );
+    assert_eq!(refused(|b| _ = b.func("f2", TypeId(1), 1)), "Invalid type_id");
+    assert_eq!(refused(|b| _ = b.var("v2", TypeId(1), 2)), "Linkage not supported");
+    assert_eq!(refused(|b| _ = b.enumeration("e2", &[("", 1)])), "Invalid name");
     let nameless = |b: &mut BtfBuilder| {
         let proto = b.func_proto(TypeId(1), &[("", TypeId(1))]);
         b.func("f3", proto, 1);
     };
-    assert_eq!(
-        refused(nameless),
-        "Invalid arg: a function's parameters must have names"
-    );
+    assert_eq!(refused(nameless), "Invalid arg: a function's parameters must have names");
     let contains_itself = |b: &mut BtfBuilder| {
         let own = b.reserve(0);
         b.structure("s", 4, &[("s", own, 0)]);
@@ -122,11 +92,7 @@ fn deep_nesting_is_refused() {
         let mut b = BtfBuilder::new();
         b.int("int", 4, 1);
         for n in 0..depth {
-            let next = if n + 1 < depth {
-                b.reserve(1)
-            } else {
-                TypeId(1)
-            };
+            let next = if n + 1 < depth { b.reserve(1) } else { TypeId(1) };
             b.structure("s", 4, &[("m", next, 0)]);
         }
         verdict(&b, NEW)
