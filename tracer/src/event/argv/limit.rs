@@ -42,7 +42,8 @@ impl Scratch {
     /// Leaves out all but the first and last of more than `max` arguments.
     pub(super) fn thin(&mut self, max: usize, argc: Option<u32>) {
         let count = self.items.len();
-        if count.max(argc.unwrap_or(0) as usize) <= max {
+        // A hole makes two elements of one argument: the limit is one of arguments.
+        if argc.map_or(count, |argc| argc as usize) <= max {
             return;
         }
         let (first, last) = match self.holes() {
