@@ -155,7 +155,7 @@ fn cannot_be_executed() {
         assert_eq!(execs[0]["argv"], serde_json::json!([command, "argument"]));
         assert_ne!(execs[0]["errno"], Value::Null);
     }
-    kernel::same_as(&before);
+    kernel::nothing_stays_since(&before);
 }
 
 fn standard_input() {
@@ -213,7 +213,7 @@ fn killed_before_release() {
     });
     thread::sleep(Duration::from_millis(200));
     assert!(!mark.exists(), "the command ran");
-    kernel::same_as(&before);
+    kernel::nothing_stays_since(&before);
 }
 
 /// What tracer does to itself is no matter to the command: capabilities, no_new_privs, signals,

@@ -74,17 +74,34 @@ pub(crate) fn unmount(on: &Path) {
     assert_eq!(err, 0, "umount {on:?}: {}", io::Error::last_os_error());
 }
 
-/// Waits until the kernel holds what it held `before`: it releases asynchronously.
-pub(crate) fn same_as(before: &Held) {
+impl Held {
+    /// What is here and was not there `before`. An id is never given twice; what has gone since is
+    /// what an earlier test left to the kernel, which releases asynchronously.
+    pub(crate) fn beyond(&self, before: &Self) -> Self {
+        Self {
+            programs: &self.programs - &before.programs,
+            maps: &self.maps - &before.maps,
+            links: &self.links - &before.links,
+            btf: &self.btf - &before.btf,
+            kprobes: &self.kprobes - &before.kprobes,
+        }
+    }
+}
+
+/// The kernel holds nothing that it did not hold `before`.
+pub(crate) fn nothing_since(before: &Held) {
+    assert_eq!(held().beyond(before), Held::default(), "something came into the kernel");
+}
+
+/// Waits until the kernel holds nothing that it did not hold `before`: it releases asynchronously.
+pub(crate) fn nothing_stays_since(before: &Held) {
     let start = std::time::Instant::now();
     loop {
-        let now = held();
-        if now == *before {
+        let more = held().beyond(before);
+        if more == Held::default() {
             return;
         }
-        if start.elapsed() > super::live::HANG {
-            assert_eq!(&now, before, "something stays in the kernel");
-        }
+        assert!(start.elapsed() < super::live::HANG, "something stays in the kernel: {more:?}");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }

@@ -89,7 +89,7 @@ fn are_named() {
         }
         is_usage(&live::run(live::program(words)), words, phrases);
     }
-    assert_eq!(kernel::held(), before);
+    kernel::nothing_since(&before);
 }
 
 fn is_usage(ended: &Ended, words: &[&str], phrases: &[&str]) {

@@ -80,7 +80,7 @@ fn none() {
         let ended = exec_with(&[], args);
         refused(&ended, &["CAP_BPF and CAP_PERFMON", "root", "setcap cap_bpf,cap_perfmon"]);
     }
-    assert_eq!(kernel::held(), before);
+    kernel::nothing_since(&before);
 }
 
 fn one_of_two() {
@@ -308,5 +308,5 @@ fn doctor() {
             assert!(doctor["hooks"][hook]["reason"].as_str().unwrap().contains(lacking), "{hook}");
         }
     }
-    kernel::same_as(&before);
+    kernel::nothing_stays_since(&before);
 }
