@@ -8,6 +8,7 @@ pub mod event;
 pub mod host;
 pub mod object;
 pub mod plan;
+pub mod profiles;
 pub mod session;
 pub mod sink;
 pub mod verifier;
