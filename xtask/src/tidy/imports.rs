@@ -3,6 +3,7 @@
 //! - `verifier` imports core, alloc (under std's name too), std's collections and itself.
 //! - Modules that are not listed as touching the world do no I/O, and import none that do (the
 //!   host's facts, read once, are data: `plan` takes them).
+//! - `object` does not import `check`, which joins it to `verifier`.
 //! - Exit codes are `main.rs`'s alone.
 
 use super::Finding;
@@ -123,6 +124,9 @@ fn broken(module: &[String], path: &[String]) -> Option<String> {
     if WORLDLY.contains(&name) || begins(module, &WORLDLY_FILE) {
         return None;
     }
+    if name == "object" && begins(path, &["crate", "check"]) {
+        return Some("object does not know who joins it to the verifier".to_owned());
+    }
     if WORLD.iter().any(|world| begins(path, world)) {
         return Some(format!("{name} does no I/O (that is for {})", WORLDLY[..4].join(", ")));
     }
@@ -241,6 +245,14 @@ mod tests {
         ] {
             expect(file, bad, 1);
         }
+    }
+
+    #[test]
+    fn object_does_not_know_who_joins_it_to_the_verifier() {
+        expect("tracer/src/object/program.rs", "use crate::verifier::btf::Btf;", 0);
+        expect("tracer/src/check/program.rs", "use crate::object::Program;", 0);
+        expect("tracer/src/object/program.rs", "use crate::check::program;", 1);
+        expect("tracer/src/verifier/mod.rs", "use crate::check::program;", 1);
     }
 
     #[test]
