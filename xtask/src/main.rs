@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod build;
 mod cargo;
+mod conformance;
 mod dist;
 mod guest;
 mod lint;
@@ -47,6 +48,8 @@ enum Verb {
     Vm(vm::Args),
     /// Run every test: on this host, and in guests of four kernels
     Test(test::Args),
+    /// Compare the verifier model's verdicts with those of real kernels
+    Conformance(conformance::Args),
     /// Check form, clippy's lints, and the dependencies' licences and sources
     Lint(lint::Args),
     /// Check the architecture's invariants, and that the documents name what exists
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Verb::Dist(args) => dist::main(&args),
         Verb::Vm(args) => vm::main(&args),
         Verb::Test(args) => test::main(&args),
+        Verb::Conformance(args) => conformance::main(&args),
         Verb::Lint(args) => lint::main(&args),
         Verb::Tidy(args) => tidy::main(&args, &Cli::command()),
     };

@@ -16,7 +16,7 @@ use crate::setup::{KERNELS, kernel, require};
 use crate::{paths, step};
 
 #[path = "../../tracer/src/profiles/image/mod.rs"]
-#[expect(dead_code, unreachable_pub, reason = "tracer's public module, of which one function is needed")]
+#[expect(unreachable_pub, reason = "tracer's public module, of which one function is needed")]
 mod image;
 #[path = "../../tracer/src/profiles/pack.rs"]
 #[expect(dead_code, reason = "tracer reads what is written here")]
@@ -83,6 +83,17 @@ pub(crate) fn make() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// A kernel's BTF, out of its image.
+///
+/// # Errors
+/// The image cannot be read, or has none.
+pub(crate) fn btf(kernel: &kernel::Found) -> Result<Vec<u8>> {
+    let shown = kernel.image.display();
+    let bytes = fs::read(&kernel.image).with_context(|| format!("cannot read {shown}"))?;
+    let image = image::read(&bytes).with_context(|| shown.to_string())?;
+    image.btf.with_context(|| format!("{shown} has no BTF"))
+}
+
 /// The profile's file, made unless it is newer than the kernel's image.
 fn of(kernel: &kernel::Found, folder: &Path) -> Result<PathBuf> {
     let file = folder.join(format!("{}{SUFFIX}", kernel.version));
@@ -91,9 +102,6 @@ fn of(kernel: &kernel::Found, folder: &Path) -> Result<PathBuf> {
         return Ok(file);
     }
     step::say(&format!("profile of kernel {}", kernel.version));
-    let shown = kernel.image.display();
-    let bytes = fs::read(&kernel.image).with_context(|| format!("cannot read {shown}"))?;
-    let image = image::read(&bytes).with_context(|| shown.to_string())?;
     let config = kernel.image.with_file_name("config");
     let config = fs::read_to_string(&config).with_context(|| format!("cannot read {}", config.display()))?;
     let packed = Packed {
@@ -103,7 +111,7 @@ fn of(kernel: &kernel::Found, folder: &Path) -> Result<PathBuf> {
             .lines()
             .filter(|line| line.starts_with("CONFIG_"))
             .fold(String::new(), |text, line| text + line + "\n"),
-        btf: image.btf.with_context(|| format!("{shown} has no BTF"))?,
+        btf: btf(kernel)?,
     };
     let options = lzma_rust2::XzOptions::with_preset(9);
     let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).context("cannot compress a profile")?;

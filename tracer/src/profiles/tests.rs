@@ -1,6 +1,6 @@
 //! Profiles out of what is given; what is not known is told.
 
-use super::image::tests::elf;
+use super::image_tests::elf;
 use super::pack::Packed;
 use super::*;
 use crate::verifier::btf::builder::BtfBuilder;

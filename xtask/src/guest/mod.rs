@@ -79,7 +79,6 @@ pub(crate) enum Ended {
 
 /// What a guest that was run to its end left.
 #[derive(Debug)]
-#[expect(dead_code, reason = "for verbs that compare a guest's output: bench, conformance")]
 pub(crate) struct Output {
     pub(crate) ended: Ended,
     pub(crate) stdout: Vec<u8>,
@@ -134,7 +133,6 @@ impl Guest {
     ///
     /// # Errors
     /// As [`Guest::stream`].
-    #[expect(dead_code, reason = "for verbs that compare a guest's output: bench, conformance")]
     pub(crate) fn run(&self, kit: &Kit) -> Result<Output> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let ended = self.stream(kit, None, &mut |stream, bytes| {

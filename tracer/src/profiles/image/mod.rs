@@ -14,8 +14,6 @@ mod bzimage;
 mod compression;
 mod elf;
 mod lzo;
-#[cfg(test)]
-pub(super) mod tests;
 
 pub use compression::Compression;
 

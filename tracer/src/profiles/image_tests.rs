@@ -2,10 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use std::io::Read as _;
+
+use super::image::*;
 
 /// A 64-bit ELF file with these sections.
-pub(in super::super) fn elf(sections: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn elf(sections: &[(&str, &[u8])]) -> Vec<u8> {
     let mut names = vec![0];
     let mut body = Vec::new();
     let mut headers = vec![[0_u64; 4]];
