@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod bench;
 mod build;
 mod cargo;
 mod conformance;
@@ -48,6 +49,8 @@ enum Verb {
     Vm(vm::Args),
     /// Run every test: on this host, and in guests of four kernels
     Test(test::Args),
+    /// Measure what things cost
+    Bench(bench::Args),
     /// Compare the verifier model's verdicts with those of real kernels
     Conformance(conformance::Args),
     /// Check form, clippy's lints, and the dependencies' licences and sources
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Dist(args) => dist::main(&args),
         Verb::Vm(args) => vm::main(&args),
         Verb::Test(args) => test::main(&args),
+        Verb::Bench(args) => bench::main(&args),
         Verb::Conformance(args) => conformance::main(&args),
         Verb::Lint(args) => lint::main(&args),
         Verb::Tidy(args) => tidy::main(&args, &Cli::command()),

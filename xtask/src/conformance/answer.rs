@@ -52,7 +52,8 @@ pub(crate) fn read(text: &str, mut other: impl FnMut(&str)) -> BTreeMap<Key, Ans
     answers
 }
 
-fn parse(line: &str) -> Option<(Key, Answer)> {
+/// Reads one line, if it is an answer.
+pub(crate) fn parse(line: &str) -> Option<(Key, Answer)> {
     let value: Value = serde_json::from_str(line).ok()?;
     let text = |key: &str| value[key].as_str().map(str::to_owned);
     let verdict = match value["verdict"].as_str()? {

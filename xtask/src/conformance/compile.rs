@@ -148,7 +148,7 @@ fn vmlinux_header(tools: &clang::Found) -> Result<PathBuf> {
 ///
 /// # Errors
 /// It does not compile, or there is no `ld`.
-pub(super) fn loader(tools: &clang::Found) -> Result<PathBuf> {
+pub(crate) fn loader(tools: &clang::Found) -> Result<PathBuf> {
     let folder = paths::conformance();
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let (source, object, program) = (folder.join("loader.c"), folder.join("loader.o"), folder.join("loader"));

@@ -148,7 +148,6 @@ static void load(const char *path, int index, int level)
 	}
 	bpf_program__set_log_buf(wanted, log_text, LOG_SIZE);
 	bpf_program__set_log_level(wanted, level);
-	printf(",\"program_type\":%d", bpf_program__type(wanted));
 	error = -bpf_object__load(object);
 	if (!error) {
 		printf(",\"verdict\":\"accept\"");
@@ -203,14 +202,30 @@ static bool in_child(const char *path, int index, int level, const char *name, c
 	return true;
 }
 
+static void warm_up(const char *path)
+{
+	struct bpf_object *object = bpf_object__open_file(path, NULL);
+
+	if (object)
+		bpf_object__load(object);
+	bpf_object__close(object);
+	said[0] = 0;
+	reached = false;
+}
+
 int main(int count, char **arguments)
 {
 	int bad = 0;
+
+	if (count < 2)
+		return 2;
 
 	libbpf_set_print(listen_to_libbpf);
 	log_text = calloc(1, LOG_SIZE);
 	if (!log_text)
 		return 1;
+	/* libbpf remembers what it has probed the kernel for; children inherit that. */
+	warm_up(arguments[1]);
 	for (int at = 1; at < count; at++) {
 		LIBBPF_OPTS(bpf_object_open_opts, options);
 		struct bpf_object *object = bpf_object__open_file(arguments[at], &options);

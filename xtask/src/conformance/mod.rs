@@ -23,13 +23,13 @@ use crate::{dist, paths, step};
 
 pub(crate) mod answer;
 mod compare;
-mod compile;
+pub(crate) mod compile;
 pub(crate) mod corpus;
 mod ledger;
 mod model;
 mod report;
 mod shipped;
-mod truth;
+pub(crate) mod truth;
 
 use answer::Key;
 use corpus::Corpus;

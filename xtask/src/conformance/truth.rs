@@ -24,7 +24,7 @@ const GUEST_LOADER: &str = "/bin/loader";
 const GUEST_OBJECTS: &str = "/corpus";
 
 /// libbpf reads the configuration from a file that is named after the release.
-const SCRIPT: &str = "mkdir -p /boot && ln -s /config /boot/config-$(uname -r); exec \"$@\"";
+const CONFIG: &str = "mkdir -p /boot && ln -s /config /boot/config-$(uname -r); ";
 
 /// The whole corpus takes a few minutes under emulation, on a busy machine more.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -46,7 +46,7 @@ pub(super) fn of(
         return Ok(answer::read(&text, |_| {}));
     }
     step::say(&format!("kernel {} judges {} objects", kernel.version, objects.len()));
-    let mut guest = guest(kernel, objects, loader, tools);
+    let mut guest = guest(kernel, objects, loader, tools, "exec loader \"$@\"");
     guest.timeout = Some(PATIENCE);
     let output = guest.run(kit)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -75,10 +75,16 @@ fn hash(objects: &[Object], loader: &Path) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// The guest that loads these objects.
-fn guest(kernel: &kernel::Found, objects: &[Object], loader: &Path, tools: &clang::Found) -> Guest {
+/// A guest that holds these objects and the loader, and runs a shell's `script` with the objects as its arguments.
+pub(crate) fn guest(
+    kernel: &kernel::Found,
+    objects: &[Object],
+    loader: &Path,
+    tools: &clang::Found,
+    script: &str,
+) -> Guest {
     let mut command: Vec<OsString> =
-        ["/bin/sh", "-c", SCRIPT, "sh", GUEST_LOADER].map(OsString::from).to_vec();
+        ["/bin/sh", "-c", &format!("{CONFIG}{script}"), "sh"].map(OsString::from).to_vec();
     let mut files = vec![
         GuestFile { host: loader.to_owned(), guest: GUEST_LOADER.to_owned() },
         GuestFile { host: tools.linker(), guest: LINKER_IN_GUEST.to_owned() },
