@@ -81,7 +81,8 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
     if let Some(root) = config.filters.tree {
         roots.extend(follow::tree(root));
     }
-    let mut started = session::start(&plan, &roots).map_err(|e| Outcome::HostCannot(e.to_string()))?;
+    let mut started =
+        session::start(&plan, &facts, &roots).map_err(|e| Outcome::HostCannot(e.to_string()))?;
     if let Some(root) = config.filters.tree {
         // What was born between the look and the attachment; from now on the kernel side follows.
         while started.attached.follow(&follow::tree(root)).map_err(|e| Outcome::Failed(e.to_string()))? > 0 {}

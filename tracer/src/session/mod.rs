@@ -7,10 +7,15 @@
 //! *Must not know:* what a record says, or how it is shown.
 
 mod attached;
+mod bpf;
 mod command;
+mod error;
 #[cfg(feature = "log")]
 mod kernel_log;
+mod kernel_side;
+mod kprobe;
 mod loaded;
+mod maps;
 mod memlock;
 mod misses;
 mod privilege;
@@ -18,13 +23,20 @@ mod stats;
 
 pub use attached::Attached;
 pub use command::{Command, CommandError, Ended};
-pub use loaded::{LoadError, Loaded};
+pub use error::LoadError;
+pub use loaded::Loaded;
 pub use privilege::drop_all;
 pub use stats::Counters;
 
 use tracer_common::Hook;
 
-use crate::plan::{Plan, Refusal};
+use kernel_side::Kernel;
+
+use crate::{
+    host::HostFacts,
+    object::KernelVersion,
+    plan::{Plan, Refusal},
+};
 
 /// What became of the families that were tried.
 #[derive(Debug)]
@@ -36,10 +48,10 @@ pub struct Started {
 
 /// Loads and attaches the first family of the plan that works. `roots` are the processes whose
 /// trees are followed.
-pub fn start(plan: &Plan, roots: &[u32]) -> Result<Started, LoadError> {
+pub fn start(plan: &Plan, facts: &HostFacts, roots: &[u32]) -> Result<Started, LoadError> {
     let mut refused = plan.refused.clone();
     for &hook in &plan.candidates {
-        match start_family(plan, hook, roots) {
+        match start_family(plan, facts, hook, roots) {
             Ok(attached) => return Ok(Started { attached, refused }),
             Err(error) => refused.push(Refusal { hook, reason: error.to_string() }),
         }
@@ -48,9 +60,17 @@ pub fn start(plan: &Plan, roots: &[u32]) -> Result<Started, LoadError> {
 }
 
 /// Loads and attaches one family.
-pub fn start_family(plan: &Plan, hook: Hook, roots: &[u32]) -> Result<Attached, LoadError> {
+pub fn start_family(
+    plan: &Plan,
+    facts: &HostFacts,
+    hook: Hook,
+    roots: &[u32],
+) -> Result<Attached, LoadError> {
     memlock::raise();
-    let mut loaded = Loaded::load(plan, hook)?;
+    let (major, minor) = facts.version;
+    let kernel =
+        Kernel { version: KernelVersion::new(major as u16, minor as u16, 0), btf: facts.btf.as_ref().ok() };
+    let mut loaded = Loaded::load(plan, hook, &kernel)?;
     loaded.follow(roots)?;
     loaded.attach()
 }
