@@ -121,10 +121,18 @@ pub(super) struct ProgramAttr<'a> {
     /// Whole instructions of 8 bytes.
     pub(super) insns: &'a [u8],
     pub(super) license: &'a CStr,
-    /// With the records that refer to it: `struct bpf_func_info`, `struct bpf_line_info`.
-    pub(super) btf: Option<(BorrowedFd<'a>, &'a [[u32; 2]], &'a [[u32; 4]])>,
+    pub(super) btf: Option<ProgramBtf<'a>>,
     /// A type of the kernel's BTF, or 0.
     pub(super) attach_type_id: u32,
+}
+
+/// The object's BTF, as the kernel has it, with the records of one program that refer to it.
+pub(super) struct ProgramBtf<'a> {
+    pub(super) fd: BorrowedFd<'a>,
+    /// `struct bpf_func_info`.
+    pub(super) functions: &'a [[u32; 2]],
+    /// `struct bpf_line_info`.
+    pub(super) lines: &'a [[u32; 4]],
 }
 
 #[repr(C)]
@@ -180,8 +188,8 @@ pub(super) fn prog_load(program: &ProgramAttr<'_>) -> Result<OwnedFd, Refused> {
         attach_btf_id: program.attach_type_id,
         ..LoadAttr::default()
     };
-    if let Some((btf, functions, lines)) = program.btf {
-        attr.prog_btf_fd = btf.as_raw_fd() as u32;
+    if let Some(ProgramBtf { fd, functions, lines }) = program.btf {
+        attr.prog_btf_fd = fd.as_raw_fd() as u32;
         attr.func_info_rec_size = size_of::<[u32; 2]>() as u32;
         attr.func_info = functions.as_ptr() as u64;
         attr.func_info_cnt = functions.len() as u32;

@@ -11,7 +11,7 @@ use tracer_common::Hook;
 use super::{
     LoadError,
     attached::{Attached, Link},
-    bpf::{self, ProgramAttr},
+    bpf::{self, ProgramAttr, ProgramBtf},
     kernel_side::{self, Kernel},
     kprobe::{At, Kprobes},
     maps::{self, Maps},
@@ -151,7 +151,7 @@ fn load_program(
         name: bpf::name(&program.name),
         insns: &program.bytes(),
         license,
-        btf: btf.map(|btf| (btf, functions.as_slice(), lines.as_slice())),
+        btf: btf.map(|fd| ProgramBtf { fd, functions: &functions, lines: &lines }),
         attach_type_id: match program.attach {
             Attach::Btf { type_id, .. } => type_id.0,
             _ => 0,
