@@ -1,5 +1,6 @@
 //! Shows what runs on a live Linux host, and says what the kernel's BPF verifier will say.
 
+pub mod check;
 pub mod cli;
 pub mod command;
 pub mod enrich;
@@ -7,6 +8,7 @@ pub mod event;
 pub mod host;
 pub mod object;
 pub mod plan;
+pub mod profiles;
 pub mod session;
 pub mod sink;
 pub mod verifier;

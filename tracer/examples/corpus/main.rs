@@ -1,7 +1,8 @@
 //! Runs the model over a recorded corpus and compares its verdicts with the kernels'.
 //!
-//! `corpus DIR [--kernel K]... [--only SUBSTRING] [--list] [--verbose] [--mutate N]`
+//! `corpus DIR [--kernel K]... [--only SUBSTRING] [--list] [--verbose] [--mutate N] [--objects]`
 //!
+//! With --objects the programs are made from the object files, by `object` and `check`, not from the recorded inputs.
 //! With --mutate each program is verified N times with random damage instead: nothing may panic or take long.
 //!
 //! DIR holds, for each kernel K, decompressed: `inputs-K.jsonl` (what reached bpf()), `truth-K.jsonl` (what the kernel
@@ -19,25 +20,29 @@ use tracer::verifier::{
 };
 
 mod json;
+mod objects;
 use json::Json;
+use objects::Objects;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let mut dir = None;
     let (mut kernels, mut only, mut list, mut verbose, mut mutate) = (Vec::new(), None, false, false, 0);
+    let mut made = Made::Recorded;
     let mut it = args.into_iter();
     while let Some(a) = it.next() {
         match a.as_str() {
             "--kernel" => kernels.extend(it.next()),
             "--only" => only = it.next(),
             "--list" => list = true,
+            "--objects" => made = Made::FromObjects,
             "--mutate" => mutate = it.next().and_then(|n| n.parse().ok()).unwrap_or(1),
             "--verbose" => verbose = true,
             _ => dir = Some(a),
         }
     }
     let Some(dir) = dir else {
-        eprintln!("usage: corpus DIR [--kernel K]... [--only SUBSTRING] [--list] [--verbose]");
+        eprintln!("usage: corpus DIR [--kernel K]... [--only SUBSTRING] [--list] [--verbose] [--objects]");
         std::process::exit(2);
     };
     if kernels.is_empty() {
@@ -45,8 +50,15 @@ fn main() {
     }
     let mut objects: BTreeMap<String, Object> = BTreeMap::new();
     for k in kernels {
-        run(Path::new(&dir), &k, &mut objects, only.as_deref(), list, verbose, mutate);
+        run(Path::new(&dir), &k, &mut objects, only.as_deref(), list, verbose, mutate, made);
     }
+}
+
+/// Where the programs come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Recorded,
+    FromObjects,
 }
 
 #[derive(Default)]
@@ -70,13 +82,15 @@ fn run(
     list: bool,
     verbose: bool,
     mutate: u32,
+    made: Made,
 ) {
     let read = |name: String| std::fs::read(dir.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let btf = Arc::new(Btf::parse(read(format!("btf-{kernel}"))).expect("kernel BTF"));
     let release = Release::parse(kernel).expect("a version");
     // What Debian's kernels were built with.
     let config = Config { error_injection: Some(release >= Release::new(7, 0)), nr_cpus: 2 };
-    let profile = Profile::new(release, Some(btf), config);
+    let profile = Profile::new(release, Some(btf.clone()), config);
+    let mut from_objects = Objects::new(dir);
     let lines = |name: String| -> Vec<Json> {
         String::from_utf8_lossy(&read(name)).lines().map(|l| Json::parse(l).expect("json")).collect()
     };
@@ -95,7 +109,19 @@ fn run(
         let Some(t) = truth.get(&key) else { continue };
         let object =
             objects.entry(key.0.clone()).or_insert_with(|| Object::read(&dir.join("obj").join(&key.0)));
-        let program = program_of(input, object);
+        let program = match made {
+            Made::Recorded => program_of(input, object),
+            Made::FromObjects => {
+                let flags = input.num("prog_flags").unwrap_or(0) as u32;
+                match from_objects.program(&key.0, &key.2, flags, &btf, release) {
+                    Ok(program) => program,
+                    Err(error) => {
+                        println!("NOT PREPARED {name}: {error}");
+                        continue;
+                    }
+                }
+            }
+        };
         if mutate > 0 {
             damage(&name, &program, &profile, mutate);
             continue;

@@ -31,6 +31,11 @@ impl Resolved<'_> {
         &self.maps
     }
 
+    /// The object's licence; empty if there is none.
+    pub fn license(&self) -> &str {
+        self.object.license()
+    }
+
     /// What each of the object's externs is on this kernel.
     pub fn externs(&self) -> &[Resolution] {
         &self.externs

@@ -8,6 +8,7 @@ use super::env::Env;
 use super::explore::Flow;
 use super::feature::Feature;
 use super::insn::{Class, Cmp, Insn};
+use super::record::{FieldKind, Record};
 use super::reg::{ADD_CONST, AT_PKT_END, BEYOND_PKT_END, Base, Data, Flags, Reg, Type};
 use super::report::{Checked, reject};
 use super::state::{Linked, State};
@@ -529,7 +530,7 @@ impl Env<'_> {
                 if cmp == Cmp::Eq { &mut other.frames[frame].regs } else { &mut self.cur.frame_mut().regs };
             let r = if src.ty.may_be_null() { insn.src } else { insn.dst };
             let mut reg = regs[r as usize];
-            self_mark_not_null(self.maps.as_slice(), &self.inner, &mut reg);
+            mark_not_null(&self.maps, &self.inner, &self.records, &mut reg);
             let frame = other.current();
             let regs =
                 if cmp == Cmp::Eq { &mut other.frames[frame].regs } else { &mut self.cur.frame_mut().regs };
@@ -556,7 +557,7 @@ impl Env<'_> {
         if ref_id != 0 && ref_id == id && is_null {
             st.refs.retain(|x| x.id != ref_id);
         }
-        let (maps, inner) = (self.maps.as_slice(), &self.inner);
+        let (maps, inner, records) = (self.maps.as_slice(), &self.inner, &self.records);
         st.for_each_reg(self.spills(), |x| {
             let rcu = x.ty.flags.any(Flags::RCU);
             if !x.ty.may_be_null() || x.id != id || (id == 0 && !rcu) {
@@ -576,7 +577,7 @@ impl Env<'_> {
                 x.off = 0;
                 return;
             }
-            self_mark_not_null(maps, inner, x);
+            mark_not_null(maps, inner, records, x);
             if !self.may_hold_lock(x) {
                 x.id = 0;
             }
@@ -647,7 +648,12 @@ fn find_good_packet(st: &mut State, ptr: &Reg, open: bool, split: bool, spills: 
 
 /// A pointer turns out not to be null; what a map lookup gave becomes what that kind of map holds
 /// (`mark_ptr_not_null_reg()`).
-fn self_mark_not_null(maps: &[&super::program::Map], inner: &[Option<super::reg::MapId>], r: &mut Reg) {
+fn mark_not_null(
+    maps: &[&super::program::Map],
+    inner: &[Option<super::reg::MapId>],
+    records: &[Record],
+    r: &mut Reg,
+) {
     use super::program::MapType;
     if r.ty.base == Base::MapValue
         && let Data::Map { map, uid } = r.data
@@ -656,7 +662,7 @@ fn self_mark_not_null(maps: &[&super::program::Map], inner: &[Option<super::reg:
         if let Some(i) = inner[map.0 as usize] {
             r.ty = Type::plain(Base::ConstMap);
             // Maps with timers or the like are told apart by where they were found.
-            let uid = if needs_uid(maps[i.0 as usize]) { r.id } else { uid };
+            let uid = if needs_uid(&records[i.0 as usize]) { r.id } else { uid };
             r.data = Data::Map { map: i, uid };
         } else if m.kind == MapType::XSKMAP {
             r.ty = Type::plain(Base::XdpSock);
@@ -670,8 +676,8 @@ fn self_mark_not_null(maps: &[&super::program::Map], inner: &[Option<super::reg:
     r.ty.flags = r.ty.flags.without(Flags::MAYBE_NULL);
 }
 
-fn needs_uid(map: &super::program::Map) -> bool {
-    map.btf_value.is_some()
+fn needs_uid(record: &Record) -> bool {
+    [FieldKind::Timer, FieldKind::Workqueue, FieldKind::TaskWork].into_iter().any(|kind| record.has(kind))
 }
 
 /// A pointer into a packet against its end, where earlier checks decided it (`is_pkt_ptr_branch_taken()`).

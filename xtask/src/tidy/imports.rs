@@ -3,6 +3,7 @@
 //! - `verifier` imports core, alloc (under std's name too), std's collections and itself.
 //! - Modules that are not listed as touching the world do no I/O, and import none that do (the
 //!   host's facts, read once, are data: `plan` takes them).
+//! - `object` does not import `check`, which joins it to `verifier`.
 //! - Exit codes are `main.rs`'s alone.
 
 use super::Finding;
@@ -12,6 +13,9 @@ const CRATE: &str = "tracer/src/";
 
 /// Modules that may touch the world. From `command` on they put the others together.
 const WORLDLY: [&str; 8] = ["host", "session", "enrich", "sink", "cli", "command", "main", "lib"];
+
+/// A file of a module that otherwise touches nothing.
+const WORLDLY_FILE: [&str; 2] = ["profiles", "host"];
 
 /// The one module that stands alone.
 const ALONE: &str = "verifier";
@@ -117,8 +121,11 @@ fn broken(module: &[String], path: &[String]) -> Option<String> {
         let fine = !is_crate(path) || begins(path, &["crate", ALONE]) || is_core_or_alloc(path);
         return (!fine).then(|| format!("{ALONE} imports core, alloc, std::collections and itself alone"));
     }
-    if WORLDLY.contains(&name) {
+    if WORLDLY.contains(&name) || begins(module, &WORLDLY_FILE) {
         return None;
+    }
+    if name == "object" && begins(path, &["crate", "check"]) {
+        return Some("object does not know who joins it to the verifier".to_owned());
     }
     if WORLD.iter().any(|world| begins(path, world)) {
         return Some(format!("{name} does no I/O (that is for {})", WORLDLY[..4].join(", ")));
@@ -241,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn object_does_not_know_who_joins_it_to_the_verifier() {
+        expect("tracer/src/object/program.rs", "use crate::verifier::btf::Btf;", 0);
+        expect("tracer/src/check/program.rs", "use crate::object::Program;", 0);
+        expect("tracer/src/object/program.rs", "use crate::check::program;", 1);
+        expect("tracer/src/verifier/mod.rs", "use crate::check::program;", 1);
+    }
+
+    #[test]
     fn pure_modules_do_no_io() {
         for module in ["spec", "plan", "object", "event", "diagnostic", "something_new"] {
             let file = format!("tracer/src/{module}/deep/file.rs");
@@ -260,6 +275,13 @@ mod tests {
                 expect(&file, bad, 1);
             }
         }
+    }
+
+    #[test]
+    fn one_file_of_the_profiles_touches_the_world() {
+        expect("tracer/src/profiles/host.rs", "use std::fs;", 0);
+        expect("tracer/src/profiles/mod.rs", "use std::fs;", 1);
+        expect("tracer/src/profiles/image/mod.rs", "use std::fs;", 1);
     }
 
     #[test]
