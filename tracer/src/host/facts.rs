@@ -1,6 +1,6 @@
 //! The facts, and where each is read.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, sync::Arc};
 
 use crate::verifier::btf::Btf;
 
@@ -65,7 +65,7 @@ pub struct HostFacts {
     pub release: String,
     pub version: (u32, u32),
     /// The kernel's type information, or why there is none.
-    pub btf: Result<Btf, String>,
+    pub btf: Result<Arc<Btf>, String>,
     /// Effective capabilities of this process, as a bit set.
     pub capabilities: u64,
     pub lockdown: Lockdown,
@@ -89,7 +89,7 @@ impl HostFacts {
         Ok(Self {
             version: version(&release),
             release,
-            btf: super::btf::read(),
+            btf: super::btf::read().map(Arc::new),
             capabilities: effective_capabilities().unwrap_or(0),
             lockdown: lockdown(&fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default()),
             perf_event_paranoid: read_number("/proc/sys/kernel/perf_event_paranoid"),

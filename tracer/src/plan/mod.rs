@@ -167,7 +167,7 @@ pub fn exec(wishes: &Wishes, facts: &HostFacts) -> Result<Plan, CannotPlan> {
         unavailable,
         wishes: wishes.clone(),
         cpus: facts.possible_cpus,
-        functions: facts.btf.as_ref().map_or_else(|_| Vec::new(), functions),
+        functions: facts.btf.as_ref().map_or_else(|_| Vec::new(), |btf| functions(btf)),
     })
 }
 

@@ -13,6 +13,7 @@ use crate::plan::{Part, Skipped};
 
 use super::{
     LoadError,
+    gate::Judgement,
     maps::{self, Inserted, Maps},
     misses::Misses,
     stats::{Counters, Stats},
@@ -48,6 +49,7 @@ pub struct Attached {
     /// For as long as /proc is asked what was skipped.
     pub(super) _programs: Vec<OwnedFd>,
     pub(super) maps: Maps,
+    pub(super) judged: Vec<Judgement>,
     /// Processes that user space made part of the tree.
     pub(super) roots: u32,
 }
@@ -62,6 +64,11 @@ impl Attached {
     /// The family that is attached.
     pub fn hook(&self) -> Hook {
         self.hook
+    }
+
+    /// What the pre-check said of each program, all of which the kernel took; empty if it was not asked.
+    pub fn judged(&self) -> &[Judgement] {
+        &self.judged
     }
 
     /// The counters, as they are now.

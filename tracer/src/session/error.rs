@@ -10,8 +10,15 @@ use crate::{object::ObjectError, plan::Refusal};
 /// Why nothing could be loaded or attached.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("no hook family works on this host:{}", .0.iter().map(|r| format!("\n  {r}")).collect::<String>())]
-    NoFamily(Vec<Refusal>),
+    #[error("no hook family works on this host:{}", .refused.iter().map(|r| format!("\n  {r}")).collect::<String>())]
+    NoFamily { refused: Vec<Refusal>, cause: Cause },
+    #[error("the pre-check refuses what this kernel's verifier would refuse: {0}")]
+    Precheck(String),
+    #[error(
+        "program {program} cannot be loaded: {}{}\nThe pre-check had accepted it: a fault of tracer's model of the \
+         verifier, please report it", explain(.error), said(.log)
+    )]
+    Disagreement { program: &'static str, error: io::Error, log: String },
     #[error("the kernel-side object does not fit this kernel: {0}")]
     Object(#[from] ObjectError),
     #[error("the kernel refuses the kernel side's type information: {}", explain(.0))]
@@ -32,6 +39,29 @@ pub enum LoadError {
     Misses(io::Error),
     #[error("the kernel-side object has no {0}: tracer was built from parts that do not fit together")]
     Missing(&'static str),
+}
+
+/// Whose fault it is that nothing could be loaded or attached, the gravest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// This host cannot.
+    Host,
+    /// The pre-check refuses.
+    Precheck,
+    /// The kernel refuses what the pre-check accepts.
+    Disagreement,
+}
+
+impl LoadError {
+    /// Whose fault it is.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::NoFamily { cause, .. } => *cause,
+            Self::Precheck(_) => Cause::Precheck,
+            Self::Disagreement { .. } => Cause::Disagreement,
+            _ => Cause::Host,
+        }
+    }
 }
 
 fn said(log: &str) -> String {

@@ -3,17 +3,21 @@
 //!
 //! *Invariant:* makes no system call; what comes out is final but for descriptors.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tracer_common::{Hook, bytes_of, kfunc};
 
 use super::LoadError;
 use crate::{
+    check,
     object::{
         Insn, KernelFeatures, KernelVersion, MapId, Object, Program, Resolved, Symbols, Target, pseudo,
     },
     plan::{self, Part, Plan, scratch_blocks},
-    verifier::btf::{Btf, Kind, TypeId},
+    verifier::{
+        Config, Profile,
+        btf::{Btf, Kind, TypeId},
+    },
 };
 
 /// The kernel side, built by `cargo xtask build`.
@@ -23,19 +27,26 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"))
 pub(super) struct Kernel<'b> {
     pub(super) version: KernelVersion,
     /// `None` where the kernel has none.
-    pub(super) btf: Option<&'b Btf>,
+    pub(super) btf: Option<&'b Arc<Btf>>,
+    pub(super) possible_cpus: u32,
 }
 
 impl Kernel<'_> {
     pub(super) fn target(&self) -> Target<'_> {
         Target {
-            btf: self.btf,
+            btf: self.btf.map(|btf| &**btf),
             modules: &[],
             features: KernelFeatures::of(self.version),
             kconfig: None,
             symbols: Symbols::Unknown,
-            possible_cpus: None,
+            possible_cpus: Some(self.possible_cpus),
         }
+    }
+
+    /// As the model takes it. None of our programs is one that the rest of the configuration matters to.
+    pub(super) fn profile(&self) -> Profile {
+        let config = Config { nr_cpus: self.possible_cpus, ..Config::default() };
+        check::profile(check::release(self.version), self.btf.cloned(), config)
     }
 }
 

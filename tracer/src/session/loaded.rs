@@ -12,6 +12,7 @@ use super::{
     LoadError,
     attached::{Attached, Link},
     bpf::{self, ProgramAttr, ProgramBtf},
+    gate::{self, Judgement, Precheck},
     kernel_side::{self, Kernel},
     kprobe::{At, Kprobes},
     maps::{self, Maps},
@@ -28,6 +29,7 @@ pub struct Loaded {
     /// In the order of attachment.
     programs: Vec<(Part, OwnedFd)>,
     maps: Maps,
+    judged: Vec<Judgement>,
     hook: Hook,
     cpus: u32,
     roots: u32,
@@ -35,12 +37,26 @@ pub struct Loaded {
 
 impl Loaded {
     /// Creates the maps and loads the programs of one family.
-    pub(super) fn load(plan: &Plan, hook: Hook, kernel: &Kernel<'_>) -> Result<Self, LoadError> {
+    pub(super) fn load(
+        plan: &Plan,
+        hook: Hook,
+        kernel: &Kernel<'_>,
+        precheck: Precheck,
+    ) -> Result<Self, LoadError> {
         let object = kernel_side::object(plan, hook)?;
         let target = kernel.target();
         let resolved = object.resolve(&target)?;
         let parts = plan.parts(hook);
         let programs = kernel_side::programs(&object, &resolved, kernel, &parts)?;
+        let judged = match precheck {
+            Precheck::Off => Vec::new(),
+            _ => gate::judge(&resolved, &programs, &kernel.profile()),
+        };
+        if precheck == Precheck::Enforce
+            && let Some(rejected) = judged.iter().find(|judged| judged.accepted() == Some(false))
+        {
+            return Err(LoadError::Precheck(rejected.line()));
+        }
 
         let maps = Maps::create(resolved.maps(), &kernel_side::maps_of(&programs))?;
         let license = CString::new(object.license()).unwrap_or_default();
@@ -50,10 +66,19 @@ impl Loaded {
         };
         let btf = btf.as_ref().map(AsFd::as_fd);
         let mut loaded = Vec::new();
-        for (part, program) in parts.into_iter().zip(programs) {
-            loaded.push((part, load_program(program, &part, &maps, &license, btf)?));
+        for (index, (part, program)) in parts.into_iter().zip(programs).enumerate() {
+            let expected = judged.get(index).and_then(Judgement::accepted);
+            match load_program(program, &part, &maps, &license, btf) {
+                Ok(program) => loaded.push((part, program)),
+                Err(LoadError::Refused { program, error, log })
+                    if expected == Some(true) && !log.is_empty() =>
+                {
+                    return Err(LoadError::Disagreement { program, error, log });
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let loaded = Self { programs: loaded, maps, hook, cpus: plan.cpus, roots: 0 };
+        let loaded = Self { programs: loaded, maps, judged, hook, cpus: plan.cpus, roots: 0 };
         let wishes = &plan.wishes;
         loaded.fill("PIDS", wishes.pids.iter().map(|pid| pid.to_ne_bytes()))?;
         loaded.fill("UIDS", wishes.uids.iter().map(|uid| uid.to_ne_bytes()))?;
@@ -110,6 +135,7 @@ impl Loaded {
             kernel_log: self.programs.first().and_then(|(_, p)| super::kernel_log::KernelLog::of(p.as_fd())),
             _programs: self.programs.into_iter().map(|(_, program)| program).collect(),
             maps: self.maps,
+            judged: self.judged,
             roots: self.roots,
         })
     }

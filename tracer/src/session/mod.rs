@@ -10,6 +10,7 @@ mod attached;
 mod bpf;
 mod command;
 mod error;
+mod gate;
 #[cfg(feature = "log")]
 mod kernel_log;
 mod kernel_side;
@@ -23,7 +24,8 @@ mod stats;
 
 pub use attached::Attached;
 pub use command::{Command, CommandError, Ended};
-pub use error::LoadError;
+pub use error::{Cause, LoadError};
+pub use gate::{Judgement, Precheck};
 pub use loaded::Loaded;
 pub use privilege::drop_all;
 pub use stats::Counters;
@@ -48,29 +50,48 @@ pub struct Started {
 
 /// Loads and attaches the first family of the plan that works. `roots` are the processes whose
 /// trees are followed.
-pub fn start(plan: &Plan, facts: &HostFacts, roots: &[u32]) -> Result<Started, LoadError> {
+///
+/// # Errors
+/// No family works; [`LoadError::cause`] says whose fault that is.
+pub fn start(
+    plan: &Plan,
+    facts: &HostFacts,
+    precheck: Precheck,
+    roots: &[u32],
+) -> Result<Started, LoadError> {
     let mut refused = plan.refused.clone();
+    let mut cause = Cause::Host;
     for &hook in &plan.candidates {
-        match start_family(plan, facts, hook, roots) {
+        match start_family(plan, facts, precheck, hook, roots) {
             Ok(attached) => return Ok(Started { attached, refused }),
-            Err(error) => refused.push(Refusal { hook, reason: error.to_string() }),
+            Err(error) => {
+                cause = cause.max(error.cause());
+                refused.push(Refusal { hook, reason: error.to_string() });
+            }
         }
     }
-    Err(LoadError::NoFamily(refused))
+    Err(LoadError::NoFamily { refused, cause })
 }
 
 /// Loads and attaches one family.
+///
+/// # Errors
+/// It does not work here.
 pub fn start_family(
     plan: &Plan,
     facts: &HostFacts,
+    precheck: Precheck,
     hook: Hook,
     roots: &[u32],
 ) -> Result<Attached, LoadError> {
     memlock::raise();
     let (major, minor) = facts.version;
-    let kernel =
-        Kernel { version: KernelVersion::new(major as u16, minor as u16, 0), btf: facts.btf.as_ref().ok() };
-    let mut loaded = Loaded::load(plan, hook, &kernel)?;
+    let kernel = Kernel {
+        version: KernelVersion::new(major as u16, minor as u16, 0),
+        btf: facts.btf.as_ref().ok(),
+        possible_cpus: facts.possible_cpus,
+    };
+    let mut loaded = Loaded::load(plan, hook, &kernel, precheck)?;
     loaded.follow(roots)?;
     loaded.attach()
 }

@@ -63,6 +63,7 @@ impl State {
             lock: None,
             rcu_locks: 0,
             preempt_locks: 0,
+            irqs: Vec::new(),
             in_sleepable: sleepable,
             parent: None,
             branches: 1,

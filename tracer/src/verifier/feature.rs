@@ -72,6 +72,7 @@ features! {
     CallbackUnrolling (6, 7) "bpf: verify callbacks as if they are called unknown number of times",
     GlobalArgsByTag (6, 8) "bpf: add __arg_nonnull arg tag support",
     GlobalMemArgs (5, 12) "bpf: Support pointers in global func args",
+    GlobalCallsThatSleep (6, 15) "bpf: Summarize sleepable global subprogs",
     LazyGlobals (6, 8) "bpf: validate global subprogs lazily",
     HelperAccessByFlag (6, 1) "bpf: Fix helper writes to read-only maps",
     TrustedPointers (6, 2) "bpf: Allow trusted pointers to be passed to KF_TRUSTED_ARGS kfuncs",

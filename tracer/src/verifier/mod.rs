@@ -33,6 +33,7 @@ mod global;
 mod helper;
 mod history;
 pub mod insn;
+mod irq;
 mod iter;
 mod jump;
 mod jump_early;

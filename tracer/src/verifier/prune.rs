@@ -364,6 +364,7 @@ impl Env<'_> {
         }
         if old.rcu_locks != cur.rcu_locks
             || old.preempt_locks != cur.preempt_locks
+            || old.irqs.len() != cur.irqs.len()
             || old.in_sleepable != cur.in_sleepable
             || old.refs.len() != cur.refs.len()
         {
@@ -387,6 +388,9 @@ impl Env<'_> {
             if !self.stack_covers(a, b, &mut ids, level) {
                 return Ok(false);
             }
+        }
+        if !old.irqs.iter().zip(&cur.irqs).all(|(a, b)| ids.check(a.id, b.id)) {
+            return Ok(false);
         }
         for (a, b) in old.refs.iter().zip(&cur.refs) {
             let same = if strict { ids.check(a.id, b.id) } else { a == b };
@@ -540,6 +544,7 @@ impl Env<'_> {
                         };
                         key(&o.reg) == key(&c.reg) && ids.check(o.reg.ref_id, c.reg.ref_id)
                     }
+                    Byte::Irq => ids.check(o.reg.ref_id, c.reg.ref_id),
                     Byte::Misc | Byte::Zero | Byte::Invalid => true,
                 };
                 if !same {
