@@ -1,7 +1,7 @@
 //! bpf(2) as far as a loader needs it: one function per command.
 //!
-//! *Invariant:* what is zero in an attribute is what the kernel takes for "not given"; a descriptor
-//! that comes back is owned.
+//! *Invariant:* what is zero in an attribute is what the kernel takes for "not given", and no attribute
+//! has padding, which would not be zero; a descriptor that comes back is owned.
 //!
 //! *Must not know:* what is loaded, and why.
 
@@ -97,19 +97,44 @@ pub(super) fn map_freeze(map: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 #[repr(C)]
+#[derive(Default)]
 struct BtfAttr {
     btf: u64,
     log_buf: u64,
     size: u32,
     log_size: u32,
     log_level: u32,
+    _pad: u32,
 }
 
-pub(super) fn btf_load(btf: &[u8]) -> io::Result<OwnedFd> {
-    let attr =
-        BtfAttr { btf: btf.as_ptr() as u64, log_buf: 0, size: btf.len() as u32, log_size: 0, log_level: 0 };
+// Without padding, a size is the sum of the members' sizes.
+const _: () = assert!(size_of::<MapAttr>() == 7 * 4 + 16);
+const _: () = assert!(size_of::<ElemAttr>() == 2 * 4 + 3 * 8);
+const _: () = assert!(size_of::<BtfAttr>() == 2 * 8 + 4 * 4);
+const _: () = assert!(size_of::<LoadAttr>() == 5 * 8 + 16 * 4 + 16);
+const _: () = assert!(size_of::<RawTracepointAttr>() == 8 + 2 * 4);
+
+/// Loads type information. A second time with a log if the kernel refuses it.
+pub(super) fn btf_load(btf: &[u8]) -> Result<OwnedFd, Refused> {
+    let mut log = vec![0; 64 << 10];
+    let mut attr = BtfAttr { btf: btf.as_ptr() as u64, size: btf.len() as u32, ..BtfAttr::default() };
     // SAFETY: the kernel reads `size` bytes.
-    unsafe { bpf_fd(BTF_LOAD, &attr) }
+    let error = match unsafe { bpf_fd(BTF_LOAD, &attr) } {
+        Ok(btf) => return Ok(btf),
+        Err(error) => error,
+    };
+    (attr.log_level, attr.log_size, attr.log_buf) = (1, log.len() as u32, log.as_mut_ptr() as u64);
+    // SAFETY: as above, and the log is writable.
+    match unsafe { bpf_fd(BTF_LOAD, &attr) } {
+        Ok(btf) => Ok(btf),
+        Err(_) => Err(Refused { error, log: text(&log) }),
+    }
+}
+
+/// A log up to its NUL.
+fn text(log: &[u8]) -> String {
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).into_owned()
 }
 
 /// A program, ready to be loaded.
@@ -167,7 +192,7 @@ const MOST_LOG: usize = 16 << 20;
 /// kernel/bpf/verifier.c: a pending signal ends the verification with EAGAIN.
 const TRIES: usize = 5;
 
-/// Why a program was not loaded.
+/// Why something was not loaded.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) error: io::Error,
@@ -210,8 +235,7 @@ pub(super) fn prog_load(program: &ProgramAttr<'_>) -> Result<OwnedFd, Refused> {
                 log = vec![0; log.len() * 4];
             }
             Err(_) => {
-                let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
-                return Err(Refused { error: first, log: String::from_utf8_lossy(&log[..end]).into_owned() });
+                return Err(Refused { error: first, log: text(&log) });
             }
         }
     }

@@ -21,8 +21,8 @@ pub enum LoadError {
     Disagreement { program: &'static str, error: io::Error, log: String },
     #[error("the kernel-side object does not fit this kernel: {0}")]
     Object(#[from] ObjectError),
-    #[error("the kernel refuses the kernel side's type information: {}", explain(.0))]
-    OwnBtf(io::Error),
+    #[error("the kernel refuses the kernel side's type information: {}{}", explain(.error), said(.log))]
+    OwnBtf { error: io::Error, log: String },
     #[error("program {program} cannot be loaded: {}{}", explain(.error), said(.log))]
     Refused { program: &'static str, error: io::Error, log: String },
     #[error("program {program} cannot be attached: {}", explain(.error))]
@@ -67,7 +67,7 @@ impl LoadError {
 fn said(log: &str) -> String {
     match log.trim() {
         "" => String::new(),
-        log => format!(". The kernel's verifier says:\n{log}"),
+        log => format!(". The kernel says:\n{log}"),
     }
 }
 

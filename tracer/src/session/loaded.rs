@@ -61,7 +61,10 @@ impl Loaded {
         let maps = Maps::create(resolved.maps(), &kernel_side::maps_of(&programs))?;
         let license = CString::new(object.license()).unwrap_or_default();
         let btf = match resolved.btf() {
-            Some(btf) => Some(bpf::btf_load(btf.bytes()).map_err(LoadError::OwnBtf)?),
+            Some(btf) => Some(
+                bpf::btf_load(btf.bytes())
+                    .map_err(|refused| LoadError::OwnBtf { error: refused.error, log: refused.log })?,
+            ),
             None => None,
         };
         let btf = btf.as_ref().map(AsFd::as_fd);
