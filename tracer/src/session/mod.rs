@@ -38,6 +38,7 @@ use crate::{
     host::HostFacts,
     object::KernelVersion,
     plan::{Plan, Refusal},
+    profiles::KernelProfile,
 };
 
 /// What became of the families that were tried.
@@ -94,4 +95,21 @@ pub fn start_family(
     let mut loaded = Loaded::load(plan, hook, &kernel, precheck)?;
     loaded.follow(roots)?;
     loaded.attach()
+}
+
+/// What the model says of the programs of one family on any kernel, without asking it.
+///
+/// # Errors
+/// The object does not fit that kernel.
+pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<Judgement>, LoadError> {
+    let kernel = Kernel {
+        version: kernel.version,
+        btf: Some(&kernel.btf),
+        possible_cpus: kernel.config.nr_cpus,
+    };
+    let object = kernel_side::object(plan, hook)?;
+    let target = kernel.target();
+    let resolved = object.resolve(&target)?;
+    let programs = kernel_side::programs(&object, &resolved, &kernel, &plan.parts(hook))?;
+    Ok(gate::judge(&resolved, &programs, &kernel.profile()))
 }
