@@ -15,6 +15,7 @@ mod dist;
 mod guest;
 mod lint;
 mod paths;
+mod profiles;
 mod run;
 mod setup;
 mod step;
@@ -38,6 +39,8 @@ enum Verb {
     Build(build::Args),
     /// Build, then run tracer on this host (as root, by sudo where needed)
     Run(run::Args),
+    /// Make the profiles of kernels that tracer embeds, in target/profiles/
+    Profiles(profiles::Args),
     /// Make a static tracer for any host, with its manual and completions, in target/dist/
     Dist(dist::Args),
     /// Boot a kernel in QEMU and run tracer, or any program, in it
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Setup(args) => setup::main(&args),
         Verb::Build(args) => build::main(&args),
         Verb::Run(args) => run::main(&args),
+        Verb::Profiles(args) => profiles::main(&args),
         Verb::Dist(args) => dist::main(&args),
         Verb::Vm(args) => vm::main(&args),
         Verb::Test(args) => test::main(&args),
