@@ -65,7 +65,7 @@ fn configurations(kernel: &KernelProfile) -> Vec<(String, Wishes)> {
     for member in plan::members() {
         let mut hidden = plain.clone();
         hidden.env = true;
-        hidden.hidden_members = vec![member.to_owned()];
+        hidden.hidden_members = vec![member.clone()];
         all.push((format!("without {member}"), hidden));
     }
     all

@@ -12,7 +12,7 @@ use std::fmt;
 use tracer_common::{Hook, Knobs, Offsets, field, filter};
 
 pub use family::{Need, Part, Skipped, Target, scratch_blocks};
-pub use offsets::is_member;
+pub use offsets::{is_member, members};
 
 use crate::{
     event::Unavailable,
