@@ -210,9 +210,16 @@ impl Log {
             } else if !number.is_empty() && line[number.len()..].starts_with(": (") {
                 answer.insn = number.parse().ok();
             } else if !number.is_empty() && line[number.len()..].starts_with(": R")
-                || ["verification time", "stack depth", "from ", "max_states", "mark_precise"]
-                    .iter()
-                    .any(|p| line.starts_with(p))
+                || [
+                    "verification time",
+                    "stack depth",
+                    "insns processed",
+                    "from ",
+                    "max_states",
+                    "mark_precise",
+                ]
+                .iter()
+                .any(|p| line.starts_with(p))
                 || line.trim().is_empty()
             {
             } else {
