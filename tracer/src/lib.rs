@@ -5,6 +5,8 @@ pub mod cli;
 pub mod command;
 pub mod enrich;
 pub mod event;
+#[cfg(any(test, feature = "generate"))]
+pub mod generate;
 pub mod host;
 pub mod object;
 pub mod plan;

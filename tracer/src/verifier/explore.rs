@@ -395,8 +395,8 @@ impl Env<'_> {
         if self.has(Feature::ConstOffsetInBits) {
             if by != 0 {
                 let k = super::value::Value::known(by as u64);
-                super::arith::add32(&mut r.v, &k);
-                super::arith::add64(&mut r.v, &k);
+                super::arith::add32(&mut r.v, &k, self.d);
+                super::arith::add64(&mut r.v, &k, self.d);
                 r.v.t = r.v.t.add(k.t);
                 r.v.sync(self.d);
             }

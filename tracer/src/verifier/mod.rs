@@ -14,6 +14,7 @@
 //! itself.
 
 mod alu;
+mod arc;
 mod args;
 mod arith;
 mod attach;
@@ -161,7 +162,8 @@ fn run(env: &mut Env) -> Checked {
     }
     env.walking = false;
     env.remove_fastcalls();
-    env.check_stack_depth()
+    env.check_stack_depth()?;
+    env.check_conversion()
 }
 
 /// Global functions that something calls, each by itself, until none is new.

@@ -92,7 +92,9 @@ impl Profile {
     /// The generation of the scalar domain.
     pub(super) fn domain(&self) -> Domain {
         Domain {
-            deduce: if self.has(Feature::SingleValueBounds) {
+            deduce: if self.has(Feature::CircularRanges) {
+                Deduce::Arcs
+            } else if self.has(Feature::SingleValueBounds) {
                 Deduce::SingleValue
             } else if self.has(Feature::CrossWidthBounds) {
                 Deduce::CrossWidth
