@@ -102,11 +102,8 @@ pub fn start_family(
 /// # Errors
 /// The object does not fit that kernel.
 pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<Judgement>, LoadError> {
-    let kernel = Kernel {
-        version: kernel.version,
-        btf: Some(&kernel.btf),
-        possible_cpus: kernel.config.nr_cpus,
-    };
+    let kernel =
+        Kernel { version: kernel.version, btf: Some(&kernel.btf), possible_cpus: kernel.config.nr_cpus };
     let object = kernel_side::object(plan, hook)?;
     let target = kernel.target();
     let resolved = object.resolve(&target)?;
