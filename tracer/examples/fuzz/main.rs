@@ -131,7 +131,7 @@ impl Run {
                 return;
             }
             let base = self.generator.program(seed);
-            let patience = if seed % 256 == 0 { Patience::Endless } else { Patience::Little };
+            let patience = if seed.is_multiple_of(256) { Patience::Endless } else { Patience::Little };
             let walked = self.one(seed, "", &base, patience, &mut log);
             let mut random = Random::new(!seed);
             // To look for the border is dear, and dearest for programs that are walked for long.
