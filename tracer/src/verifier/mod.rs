@@ -37,6 +37,7 @@ pub mod insn;
 mod iter;
 mod jump;
 mod jump_early;
+mod jumps;
 mod kfunc;
 mod kfunc_table;
 mod lock;
