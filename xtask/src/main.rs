@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod build;
 mod cargo;
 mod dist;
+mod fuzz;
 mod guest;
 mod lint;
 mod paths;
@@ -47,6 +48,8 @@ enum Verb {
     Vm(vm::Args),
     /// Run every test: on this host, and in guests of four kernels
     Test(test::Args),
+    /// Compare the model of the verifier with real kernels, on generated programs
+    Fuzz(fuzz::Args),
     /// Check form, clippy's lints, and the dependencies' licences and sources
     Lint(lint::Args),
     /// Check the architecture's invariants, and that the documents name what exists
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Verb::Dist(args) => dist::main(&args),
         Verb::Vm(args) => vm::main(&args),
         Verb::Test(args) => test::main(&args),
+        Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Lint(args) => lint::main(&args),
         Verb::Tidy(args) => tidy::main(&args, &Cli::command()),
     };

@@ -89,7 +89,8 @@ pub(crate) fn judge(
     let begun = Instant::now();
     // Refusals are compared to the instruction once in a while.
     let sum = program.insns.iter().fold(0u32, |s, i| s.wrapping_add(i.imm as u32 ^ u32::from(i.code)));
-    let walk = if sum % 8 == 0 || patience == Patience::Endless { Walk::Shown } else { Walk::Silent };
+    let walk =
+        if sum.is_multiple_of(8) || patience == Patience::Endless { Walk::Shown } else { Walk::Silent };
     let answer = kernel.load(program, log, walk);
     let outcome = compare(&report, &answer);
     Judged { outcome, report, answer: Some(answer), model, kernel: begun.elapsed() }

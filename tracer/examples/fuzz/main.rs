@@ -131,7 +131,7 @@ impl Run {
                 return;
             }
             let base = self.generator.program(seed);
-            let patience = if seed % 256 == 0 { Patience::Endless } else { Patience::Little };
+            let patience = if seed.is_multiple_of(256) { Patience::Endless } else { Patience::Little };
             let walked = self.one(seed, "", &base, patience, &mut log);
             let mut random = Random::new(!seed);
             // To look for the border is dear, and dearest for programs that are walked for long.
@@ -173,6 +173,13 @@ impl Run {
             Outcome::Failed(_) => t.failed += 1,
             _ => {
                 t.programs += 1;
+                // A long run that is stopped has told how far it came.
+                if t.programs.is_multiple_of(5_000) {
+                    eprintln!(
+                        "fuzz {}: {} programs, {} false accepts, {} false rejects so far",
+                        self.release, t.programs, t.false_accepts, t.false_rejects
+                    );
+                }
                 match judged.answer.as_ref().and_then(|a| a.errno) {
                     None => t.accepted += 1,
                     Some(_) => t.rejected += 1,

@@ -14,6 +14,7 @@
 //! Invariant: the same seed and kernel give the same program; every program ends.
 //! It must not know: verdicts (but for [`near`] and [`shrink`], which ask for them), files, system calls.
 
+pub mod bytes;
 mod call;
 mod code;
 mod flow;

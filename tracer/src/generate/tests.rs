@@ -51,6 +51,28 @@ fn damaged_programs_get_an_answer() {
     }
 }
 
+/// What the fuzz targets `verify` and `near` run, on bytes of the generator's own.
+#[test]
+fn any_bytes_get_an_answer() {
+    let mut r = Random::new(17);
+    let g = generator(RELEASES[3]);
+    for seed in 0..400 {
+        let mut bytes = vec![r.any() as u8, r.any() as u8];
+        for insn in g.program(seed).insns {
+            bytes.extend([insn.code, insn.dst | insn.src << 4]);
+            bytes.extend(insn.off.to_le_bytes());
+            bytes.extend(insn.imm.to_le_bytes());
+        }
+        for _ in 0..r.below(12) {
+            let at = r.below(bytes.len());
+            bytes[at] = r.any() as u8;
+        }
+        bytes.truncate(bytes.len() - r.below(20));
+        super::bytes::answers(&bytes);
+        super::bytes::damaged_answers(&bytes);
+    }
+}
+
 #[test]
 fn neighbours_lie_on_both_sides() {
     let (g, p) = (generator(RELEASES[2]), profile(RELEASES[2]));

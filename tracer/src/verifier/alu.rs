@@ -360,6 +360,13 @@ impl Env<'_> {
         self.check_movable(dst, op, ptr, off)?;
         let mut out = *ptr;
         out.precise = false;
+        if left == Operand::Scalar {
+            // The number becomes the pointer, but for what `adjust_ptr_min_max_vals()` does not copy.
+            out.frame = off.frame;
+            if !self.has(Feature::ManyRefArgs) {
+                out.ref_id = off.ref_id;
+            }
+        }
         if ptr.ty.base == Base::Mem && ptr.ty.flags.any(Flags::UNTRUSTED) {
             self.set_reg(dst, &out);
             return Ok(());

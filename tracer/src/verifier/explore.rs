@@ -70,7 +70,7 @@ impl State {
             first: start,
             last: None,
             insn: start,
-            jumps: Vec::new(),
+            jumps: Default::default(),
             dfs_depth: 0,
             may_goto_depth: 0,
             callback_unroll_depth: 0,

@@ -38,6 +38,7 @@ mod irq;
 mod iter;
 mod jump;
 mod jump_early;
+mod jumps;
 mod kfunc;
 mod kfunc_table;
 mod lock;

@@ -212,7 +212,7 @@ pub(super) struct State {
     /// The slot before that, from which it was reached; `None` at a start.
     pub(super) last: Option<u32>,
     pub(super) insn: u32,
-    pub(super) jumps: Vec<Jump>,
+    pub(super) jumps: super::jumps::History,
     pub(super) dfs_depth: u32,
     pub(super) may_goto_depth: u32,
     pub(super) callback_unroll_depth: u32,
