@@ -3,6 +3,7 @@
 pub mod check;
 pub mod cli;
 pub mod command;
+pub mod diagnostic;
 pub mod enrich;
 pub mod event;
 #[cfg(any(test, feature = "generate"))]

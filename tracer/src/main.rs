@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             Ok(config) => command::exec(&config),
             Err(error) => return usage(&error),
         },
+        Invocation::Verify(args) => command::verify(&args),
         Invocation::Doctor(args) => command::doctor(&args),
         Invocation::Completions(args) => {
             let mut out = Vec::new();
@@ -41,6 +42,8 @@ fn main() -> ExitCode {
     let (code, message) = match outcome {
         Outcome::Done => (0, None),
         Outcome::Status(status) => (status, None),
+        Outcome::Rejected => (4, None),
+        Outcome::Unmodelled => (6, None),
         Outcome::Failed(message) => (1, Some(message)),
         Outcome::Usage(message) => (2, Some(message)),
         Outcome::HostCannot(message) => (3, Some(message)),

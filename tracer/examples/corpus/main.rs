@@ -74,6 +74,7 @@ struct Tally {
     kernel_micros: u64,
 }
 
+#[expect(clippy::too_many_arguments, reason = "the command line's words, one by one")]
 fn run(
     dir: &Path,
     kernel: &str,

@@ -15,6 +15,7 @@ mod error;
 mod exec;
 mod generate;
 mod units;
+mod verify;
 mod world;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ pub use doctor::{DoctorArgs, DoctorFormat};
 pub use error::UsageError;
 pub use exec::ExecArgs;
 pub use generate::{CompletionsArgs, ManArgs, completions, man};
+pub use verify::{VerifyArgs, VerifyFormat};
 pub use world::{Live, Stdout, World};
 
 /// Shows what runs on this host: every process execution, complete, as it happens.
@@ -47,6 +49,11 @@ pub enum Invocation {
     ///
     /// Filters are applied in the kernel; an execution is shown if it passes all of them.
     Exec(Box<ExecArgs>),
+    /// Say whether a kernel will take the programs of a BPF object file, and if not, why
+    ///
+    /// Each program is judged by itself, as the kernel's own verifier would judge it, without that
+    /// kernel and without any privilege. What cannot be judged is named.
+    Verify(Box<VerifyArgs>),
     /// Say what this host offers to tracer, and what it withholds
     Doctor(DoctorArgs),
     /// Print a shell's completions

@@ -8,9 +8,11 @@ mod doctor;
 mod exec;
 mod follow;
 mod show;
+mod verify;
 
 pub use doctor::doctor;
 pub use exec::exec;
+pub use verify::verify;
 
 /// How a command ended.
 #[derive(Debug)]
@@ -18,6 +20,10 @@ pub enum Outcome {
     Done,
     /// The traced command's own status is to be passed on.
     Status(i32),
+    /// A program is rejected by a kernel; the report says which.
+    Rejected,
+    /// No program is rejected, but at least one could not be judged.
+    Unmodelled,
     /// It failed while running.
     Failed(String),
     /// What was asked for makes no sense here.

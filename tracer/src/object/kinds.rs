@@ -39,6 +39,48 @@ pub enum ProgramType {
     Netfilter,
 }
 
+impl ProgramType {
+    /// As the kernel's enum calls it, in lower case and without its prefix: `sched_cls`.
+    pub fn name(self) -> &'static str {
+        const NAMES: [&str; 33] = [
+            "unspec",
+            "socket_filter",
+            "kprobe",
+            "sched_cls",
+            "sched_act",
+            "tracepoint",
+            "xdp",
+            "perf_event",
+            "cgroup_skb",
+            "cgroup_sock",
+            "lwt_in",
+            "lwt_out",
+            "lwt_xmit",
+            "sock_ops",
+            "sk_skb",
+            "cgroup_device",
+            "sk_msg",
+            "raw_tracepoint",
+            "cgroup_sock_addr",
+            "lwt_seg6local",
+            "lirc_mode2",
+            "sk_reuseport",
+            "flow_dissector",
+            "cgroup_sysctl",
+            "raw_tracepoint_writable",
+            "cgroup_sockopt",
+            "tracing",
+            "struct_ops",
+            "ext",
+            "lsm",
+            "sk_lookup",
+            "syscall",
+            "netfilter",
+        ];
+        NAMES.get(self as usize).copied().unwrap_or("unspec")
+    }
+}
+
 /// `enum bpf_attach_type`, by number. What it means depends on the program type; for `StructOps` it is a member's index.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct AttachType(pub u32);

@@ -36,6 +36,7 @@ mod program;
 mod relocations;
 mod resolve;
 mod resolved;
+pub mod sample;
 mod section_defs;
 mod struct_ops;
 mod target;

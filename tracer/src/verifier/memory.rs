@@ -9,7 +9,7 @@ use super::insn::{Class, mode};
 use super::profile::Release;
 use super::program::{MapType, ProgType, map_flags, prog_flags};
 use super::reg::{Base, Data, Flags, Reg, Type};
-use super::report::{Checked, reject};
+use super::report::{Checked, Kind, Stop, Violation, reject};
 use super::tnum::Tnum;
 
 /// What an instruction does with memory.
@@ -185,6 +185,9 @@ impl Env<'_> {
                 self.check_buffer(r, &reg, if rdonly { "rdonly" } else { "rdwr" }, off, size as i64)?;
             }
             Base::Arena => {}
+            _ if reg.ty.may_be_null() => {
+                reject!(NullDeref, "R{r} invalid mem access '{}'", self.type_text(reg.ty))
+            }
             _ => reject!(InvalidMemAccess, "R{r} invalid mem access '{}'", self.type_text(reg.ty)),
         }
         if let Some(dst) = into {
@@ -214,7 +217,7 @@ impl Env<'_> {
     pub(super) fn reg_map(&self, reg: &Reg) -> Checked<&super::program::Map> {
         match reg.map() {
             Some(id) => Ok(self.map(id)),
-            None => Err(super::report::Stop::Unmodelled("internal: no map")),
+            None => Err(Stop::Unmodelled("internal: no map")),
         }
     }
 
@@ -394,7 +397,13 @@ impl Env<'_> {
             if reg.range() < 0 {
                 reject!(PacketOutOfBounds, "R{r} offset is outside of the packet");
             }
-            return self.check_region(r, reg, off, size, reg.range() as u32, zero);
+            let checked = self.check_region(r, reg, off, size, reg.range() as u32, zero);
+            return checked.map_err(|stop| match stop {
+                Stop::Reject(violation) if violation.kind == Kind::OutOfBounds => {
+                    Stop::Reject(Box::new(Violation { kind: Kind::PacketOutOfBounds, ..*violation }))
+                }
+                stop => stop,
+            });
         }
         if reg.v.smin < 0 {
             reject!(

@@ -67,7 +67,7 @@ pub use feature::Feature;
 pub use insn::Insn;
 pub use profile::{Config, Profile, Release};
 pub use program::{AttachType, FuncInfo, Map, MapType, ProgType, Program};
-pub use report::{Kind, Rejection, Report, Stats, Step, Unmodelled, Verdict, Violation};
+pub use report::{Kind, Rejection, Report, Role, Stats, Step, Unmodelled, Verdict, Violation};
 
 use env::Env;
 use reg::MapId;

@@ -47,6 +47,25 @@ pub struct Step {
     pub insn: u32,
     /// What happened there.
     pub what: String,
+    /// What it has to do with the refusal.
+    pub role: Role,
+}
+
+/// What a step has to do with the refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It is the refused instruction.
+    Refused,
+    /// It made a value that is asked for.
+    Made,
+    /// It stored the value on the stack.
+    Stored,
+    /// It called what gave the value, or what destroyed it.
+    Called,
+    /// It compared the value, or chose the path.
+    Chose,
+    /// It acquired what is not released.
+    Acquired,
 }
 
 /// A feature that the model lacks.

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 mod tests;
 
-/// A line of `tracer exec --format json`, or what `tracer doctor --format json` prints.
+/// A line of `tracer exec --format json` or `tracer verify --format json`, or what
+/// `tracer doctor --format json` prints.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Line {
@@ -20,6 +21,7 @@ pub(super) enum Line {
     Lost(Lost),
     End(End),
     Doctor(Doctor),
+    Verify(Box<Verify>),
 }
 
 /// The start of a run: the first line.
@@ -311,6 +313,71 @@ pub(super) struct Doctor {
     pub(super) hooks: BTreeMap<String, HookVerdict>,
     /// The one that `--hook auto` takes.
     pub(super) auto: Option<Hook>,
+}
+
+/// What one kernel will say of one program of an object file.
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Verify {
+    #[schemars(schema_with = "version")]
+    pub(super) schema: u64,
+    /// The file, as it was named.
+    pub(super) object: String,
+    pub(super) section: String,
+    pub(super) program: String,
+    /// As the kernel's enum calls it: `xdp`, `sched_cls`.
+    pub(super) program_type: String,
+    /// As it was asked for, or the running kernel's release.
+    pub(super) kernel: String,
+    pub(super) verdict: Verdict,
+    /// Index of the instruction in the relocated program: the one that is rejected, or that needs the missing feature.
+    pub(super) insn: Option<u32>,
+    /// Its source line; null where the object does not tell.
+    pub(super) source: Option<SourceLine>,
+    /// A stable snake_case code for the reason of a rejection. More may come.
+    pub(super) kind: Option<String>,
+    /// The reason in the kernel's terms.
+    pub(super) message: Option<String>,
+    /// Why the kernel insists.
+    pub(super) explanation: Option<String>,
+    /// The usual fix, in Rust and in C.
+    pub(super) suggestion: Option<String>,
+    /// How it came to a rejection, oldest first.
+    pub(super) path: Vec<PathStep>,
+    /// What the model lacks, when the verdict is `unmodelled`.
+    pub(super) missing_feature: Option<String>,
+    /// How much work the verification was, in the kernel's terms; null where the program did not come to it.
+    pub(super) insns_processed: Option<u32>,
+    pub(super) total_states: Option<u32>,
+    pub(super) peak_states: Option<u32>,
+    /// In bytes.
+    pub(super) stack_depth: Option<u32>,
+    /// How long it took here.
+    pub(super) elapsed_us: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    Accept,
+    Reject,
+    Unmodelled,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct SourceLine {
+    pub(super) file: String,
+    pub(super) line: u32,
+    /// From 1; 0 when unknown.
+    pub(super) column: u16,
+    /// The line itself; may be empty.
+    pub(super) text: String,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct PathStep {
+    pub(super) insn: u32,
+    /// The instruction, and what became of it.
+    pub(super) what: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

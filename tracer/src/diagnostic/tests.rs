@@ -1,0 +1,4 @@
+//! Typical mistakes, as they are told.
+
+mod log;
+mod mistakes;
