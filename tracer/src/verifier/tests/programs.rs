@@ -105,7 +105,7 @@ fn a_checked_lookup_may_be_used() {
 fn an_unchecked_lookup_may_not() {
     let m = [map_of(MapType::HASH, 4, 16)];
     let p = cat(&[&lookup(), &[ldx(DW, 1, 0, 0), mov(0, 0), exit()]]);
-    rejects(&m, &p, 6, Kind::InvalidMemAccess);
+    rejects(&m, &p, 6, Kind::NullDeref);
 }
 
 #[test]
