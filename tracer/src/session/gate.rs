@@ -28,6 +28,8 @@ pub enum Precheck {
 #[derive(Clone, Debug)]
 pub struct Judgement {
     pub program: String,
+    /// The instructions that were judged, 8 bytes each; a map is its number in the object.
+    pub insns: Vec<u8>,
     pub report: Report,
     pub elapsed: Duration,
 }
@@ -68,7 +70,7 @@ pub(super) fn judge(resolved: &Resolved<'_>, programs: &[Program], profile: &Pro
     let one = |program: &Program| {
         let start = Instant::now();
         let report = check::verify(resolved, program, profile);
-        Judgement { program: program.name.clone(), report, elapsed: start.elapsed() }
+        Judgement { program: program.name.clone(), insns: program.bytes(), report, elapsed: start.elapsed() }
     };
     programs.iter().map(one).collect()
 }
