@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::{
     check,
-    object::{Program, Resolved},
+    diagnostic::{self, Subject, text::About},
+    object::{KernelVersion, Program, Resolved},
     verifier::{Profile, Report, Verdict},
 };
 
@@ -63,6 +64,22 @@ impl Judgement {
             }
         }
     }
+}
+
+/// Why the model rejects this program, in full; `None` if it does not.
+pub(super) fn explanation(
+    judgement: &Judgement,
+    program: &Program,
+    license: &str,
+    kernel: KernelVersion,
+) -> Option<String> {
+    let Verdict::Reject(rejection) = &judgement.report.verdict else { return None };
+    let diagnostic = diagnostic::of_rejection(rejection, &Subject { program, license });
+    let kernels = format!("kernel {}.{}", kernel.major, kernel.minor);
+    let about = About { program: &program.name, section: &program.section, kernels: &kernels };
+    let mut text = String::new();
+    diagnostic::text::write(&diagnostic, &about, &mut text);
+    Some(text)
 }
 
 /// Judges each program by itself.
