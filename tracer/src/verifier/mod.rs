@@ -110,6 +110,7 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         arena_map: None,
         has_jump: false,
         now_kept: 0,
+        walked_back: 0,
         walking: false,
         blame: None,
     };
