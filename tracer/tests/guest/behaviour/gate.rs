@@ -9,7 +9,11 @@ use super::{
 use crate::harness::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
-    vec![Test::one("gate::agrees_with_the_kernel", 300, agrees), Test::one("gate::modes", 120, modes)]
+    vec![
+        Test::one("gate::agrees_with_the_kernel", 300, agrees),
+        Test::one("gate::modes", 120, modes),
+        Test::one("gate::judges_what_reaches_bpf", 120, judges_what_reaches_bpf),
+    ]
 }
 
 /// Each set switches other parts of the programs on.
