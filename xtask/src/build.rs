@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::cargo::{cargo, check};
-use crate::paths;
+use crate::profiles::Profiles;
 use crate::setup::{bpf, linker, require};
+use crate::{paths, profiles};
 
 /// The variable that names the kernel side's object to the user side's build script.
 pub(crate) const OBJECT_VARIABLE: &str = "TRACER_BPF_OBJECT";
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    build(args)?;
+    build(args, Profiles::IfThere)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 /// A missing tool that cannot be installed, or a compiler's error (it has been printed).
 ///
 /// Returns the path of the program.
-pub(crate) fn build(args: &Args) -> Result<PathBuf> {
+pub(crate) fn build(args: &Args, embed: Profiles) -> Result<PathBuf> {
     let object = kernel_side(&args.features)?;
     let mut command = cargo();
     command.args(["build", "--package", "tracer", "--bin", "tracer"]);
@@ -53,7 +54,7 @@ pub(crate) fn build(args: &Args) -> Result<PathBuf> {
     if !args.features.is_empty() {
         command.args(["--features", &args.features.join(",")]);
     }
-    command.env(OBJECT_VARIABLE, &object);
+    command.env(OBJECT_VARIABLE, &object).envs(profiles::variable(embed)?);
     check(&mut command, "building the user side")?;
     Ok(paths::target().join(if args.release { "release" } else { "debug" }).join("tracer"))
 }

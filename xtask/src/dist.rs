@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo::{cargo, check};
 use crate::guest::GuestFile;
-use crate::{build, paths, step};
+use crate::profiles::Profiles;
+use crate::{build, paths, profiles, step};
 
 /// The one target: glibc's static libraries come with the C compiler, another libc's would not.
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -29,7 +30,7 @@ const OF_ITSELF: [(&[&str], &str); 4] = [
 pub(crate) struct Args {}
 
 pub(crate) fn main(_: &Args) -> Result<ExitCode> {
-    let built = tracer()?;
+    let built = tracer(Profiles::Made)?;
     let folder = paths::target().join("dist");
     fs::create_dir_all(folder.join("completions"))
         .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -64,14 +65,17 @@ fn built(name: &str) -> PathBuf {
     paths::static_target().join(TARGET).join("release").join(name)
 }
 
-/// Builds tracer statically, the kernel side within it; not stripped.
+/// Builds tracer statically, the kernel side and the profiles within it; not stripped.
 ///
 /// # Errors
 /// As [`build::build`].
-pub(crate) fn tracer() -> Result<PathBuf> {
+pub(crate) fn tracer(embed: Profiles) -> Result<PathBuf> {
     let object = build::kernel_side(&[])?;
     let mut command = static_cargo("build");
-    command.args(["--release", "--package", "tracer", "--bin", "tracer"]).env(build::OBJECT_VARIABLE, object);
+    command
+        .args(["--release", "--package", "tracer", "--bin", "tracer"])
+        .env(build::OBJECT_VARIABLE, object)
+        .envs(profiles::variable(embed)?);
     check(&mut command, "building tracer statically")?;
     Ok(built("tracer"))
 }
@@ -80,8 +84,8 @@ pub(crate) fn tracer() -> Result<PathBuf> {
 ///
 /// # Errors
 /// As [`tracer`].
-pub(crate) fn guest_tracer() -> Result<GuestFile> {
-    Ok(GuestFile { host: tracer()?, guest: GUEST_TRACER.to_owned() })
+pub(crate) fn guest_tracer(embed: Profiles) -> Result<GuestFile> {
+    Ok(GuestFile { host: tracer(embed)?, guest: GUEST_TRACER.to_owned() })
 }
 
 /// Builds the guests' init.

@@ -12,9 +12,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod build;
 mod cargo;
 mod dist;
+mod fuzz;
 mod guest;
 mod lint;
 mod paths;
+mod profiles;
 mod run;
 mod setup;
 mod step;
@@ -38,12 +40,16 @@ enum Verb {
     Build(build::Args),
     /// Build, then run tracer on this host (as root, by sudo where needed)
     Run(run::Args),
+    /// Make the profiles of kernels that tracer embeds, in target/profiles/
+    Profiles(profiles::Args),
     /// Make a static tracer for any host, with its manual and completions, in target/dist/
     Dist(dist::Args),
     /// Boot a kernel in QEMU and run tracer, or any program, in it
     Vm(vm::Args),
     /// Run every test: on this host, and in guests of four kernels
     Test(test::Args),
+    /// Compare the model of the verifier with real kernels, on generated programs
+    Fuzz(fuzz::Args),
     /// Check form, clippy's lints, and the dependencies' licences and sources
     Lint(lint::Args),
     /// Check the architecture's invariants, and that the documents name what exists
@@ -55,9 +61,11 @@ fn main() -> ExitCode {
         Verb::Setup(args) => setup::main(&args),
         Verb::Build(args) => build::main(&args),
         Verb::Run(args) => run::main(&args),
+        Verb::Profiles(args) => profiles::main(&args),
         Verb::Dist(args) => dist::main(&args),
         Verb::Vm(args) => vm::main(&args),
         Verb::Test(args) => test::main(&args),
+        Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Lint(args) => lint::main(&args),
         Verb::Tidy(args) => tidy::main(&args, &Cli::command()),
     };

@@ -52,3 +52,13 @@ pub(crate) fn static_target() -> PathBuf {
 pub(crate) fn vm() -> PathBuf {
     target().join("vm")
 }
+
+/// Kernels' profiles, which tracer embeds.
+pub(crate) fn profiles() -> PathBuf {
+    target().join("profiles")
+}
+
+/// What conformance runs are made of: sources, objects, kernels' answers.
+pub(crate) fn conformance() -> PathBuf {
+    target().join("conformance")
+}

@@ -3,6 +3,7 @@
 //! xtask is gone by then, so that signals, the terminal and the exit status are tracer's own. Not
 //! root, and the subcommand needs to be: the last step alone goes through sudo.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -10,6 +11,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 use crate::build;
+use crate::profiles::Profiles;
 use crate::setup::apt;
 use crate::step;
 
@@ -27,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let program = build::build(&args.build)?;
+    let program = build::build(&args.build, profiles_of(&args.args))?;
     let mut command = if apt::is_root() || !needs_root(&args.args) {
         Command::new(&program)
     } else {
@@ -43,17 +45,38 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     Err(error).with_context(|| format!("cannot run {}", program.display()))
 }
 
-/// Whether these arguments make tracer load programs. What follows `--` is another command's.
+/// `verify` knows other kernels than the host's; the rest has no need of them.
+fn profiles_of(args: &[OsString]) -> Profiles {
+    if subcommand(args).is_some_and(|name| name == "verify") { Profiles::Made } else { Profiles::IfThere }
+}
+
+/// tracer's own arguments: what follows `--` is another command's.
+fn own(args: &[OsString]) -> impl Iterator<Item = Cow<'_, str>> {
+    args.iter().map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--")
+}
+
+fn subcommand(args: &[OsString]) -> Option<Cow<'_, str>> {
+    own(args).find(|argument| !argument.starts_with('-'))
+}
+
+/// Whether these arguments make tracer load programs.
 fn needs_root(args: &[OsString]) -> bool {
-    let own: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).take_while(|arg| arg != "--").collect();
-    let subcommand = own.iter().find(|argument| !argument.starts_with('-'));
-    !own.iter().any(|argument| HARMLESS.contains(&argument.as_ref()))
-        && subcommand.is_some_and(|name| !UNPRIVILEGED.contains(&name.as_ref()))
+    !own(args).any(|argument| HARMLESS.contains(&argument.as_ref()))
+        && subcommand(args).is_some_and(|name| !UNPRIVILEGED.contains(&name.as_ref()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_verify_embeds_kernels_that_have_to_be_fetched() {
+        let of = |line: &str| profiles_of(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(of("verify --kernel 6.12 x.o"), Profiles::Made);
+        assert_eq!(of("-v verify x.o"), Profiles::Made);
+        assert_eq!(of("exec -- verify"), Profiles::IfThere);
+        assert_eq!(of(""), Profiles::IfThere);
+    }
 
     #[test]
     fn only_what_traces_needs_root() {

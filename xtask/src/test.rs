@@ -17,9 +17,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo::cargo;
 use crate::guest::{Ended, Guest, GuestFile, Kit, Stream, with_libraries};
+use crate::profiles::Profiles;
 use crate::setup::{self, kernel, require, userland};
 use crate::summary::Summary;
-use crate::{build, dist, step};
+use crate::{build, dist, profiles, step};
 
 /// Where the tests lie in a guest.
 const GUEST_TESTS: &str = "/bin/guest-tests";
@@ -64,7 +65,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 fn host() -> Result<Summary> {
     let object = build::kernel_side(&[])?;
     let mut command = cargo();
-    command.args(["test", "--no-fail-fast"]).env(build::OBJECT_VARIABLE, object);
+    command
+        .args(["test", "--no-fail-fast"])
+        .env(build::OBJECT_VARIABLE, object)
+        .envs(profiles::variable(Profiles::Made)?);
     let mut sum = Summary::default();
     let mut reported = false;
     let success = lines(&mut command, &mut |line| {
@@ -105,8 +109,10 @@ fn guests(args: &Args) -> Result<Summary> {
         kernels.push(require(&kernel::Kernel::new(series)?)?);
     }
     let kit = Kit::new()?;
-    let mut files =
-        vec![dist::guest_tracer()?, GuestFile { host: guest_tests()?, guest: GUEST_TESTS.to_owned() }];
+    let mut files = vec![
+        dist::guest_tracer(Profiles::Made)?,
+        GuestFile { host: guest_tests()?, guest: GUEST_TESTS.to_owned() },
+    ];
     files.extend(with_libraries(&require(&userland::Strace)?)?);
     let mut command = vec![OsString::from(GUEST_TESTS)];
     if let Some(pattern) = &args.guest_filter {

@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 
 use crate::dist;
 use crate::guest::{Clock, Ended, Guest, GuestFile, Kit, Stream, with_libraries};
+use crate::profiles::Profiles;
 use crate::setup::{kernel, require};
 
 #[derive(clap::Args)]
@@ -96,7 +97,7 @@ fn write_all(out: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
 fn files(args: &Args) -> Result<Vec<GuestFile>> {
     let mut files = Vec::new();
     if !args.exec {
-        files.push(dist::guest_tracer()?);
+        files.push(dist::guest_tracer(Profiles::IfThere)?);
     }
     for text in &args.file {
         files.push(file(text)?);

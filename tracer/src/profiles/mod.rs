@@ -21,6 +21,7 @@ mod config;
 mod embedded;
 mod host;
 pub mod image;
+#[cfg_attr(not(test), expect(dead_code, reason = "xtask writes what is read here"))]
 mod pack;
 #[cfg(test)]
 mod tests;

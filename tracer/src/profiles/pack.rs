@@ -17,7 +17,6 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// The file's content.
-    #[cfg_attr(not(test), expect(dead_code, reason = "xtask writes, tracer reads"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out =
             format!("{MAGIC}\n{}\n{}\n{}\n", self.release, self.config.len(), self.btf.len()).into_bytes();

@@ -420,7 +420,7 @@ pub(super) fn previous(st: &State, at: u32, history: &mut usize) -> Option<u32> 
         if *history == 0 {
             return None;
         }
-        if *history == 1 && st.jumps[0].at == at {
+        if *history == 1 && st.jumps.get(0).is_some_and(|j| j.at == at) {
             return None;
         }
     }

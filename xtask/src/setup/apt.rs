@@ -211,22 +211,49 @@ impl Suite {
     /// # Errors
     /// The download or the unpacking fails.
     pub(crate) fn unpack(&self, package: &Package, prefix: &Path) -> Result<()> {
-        let downloads = self.folder.join("downloads").join(&package.name);
-        fs::create_dir_all(&downloads).with_context(|| format!("cannot create {}", downloads.display()))?;
-        let (name, version) = (&package.name, &package.version);
-        let what = format!("download of {name}");
-        retry(&what, || {
-            let mut command = self.apt("apt-get");
-            command.current_dir(&downloads).args(["-q", "download", &format!("{name}={version}")]);
-            step::run(&what, &mut command)
-        })?;
-        let file = fs::read_dir(&downloads)?
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .with_context(|| format!("apt-get download left no file for {name}"))?;
+        self.unpack_all(&package.name, &[package], prefix)
+    }
+
+    /// Downloads packages in one go, checks them, and unpacks them into `prefix`. `what` names them all.
+    ///
+    /// # Errors
+    /// A download or the unpacking fails.
+    pub(crate) fn unpack_all(&self, what: &str, packages: &[&Package], prefix: &Path) -> Result<()> {
         fs::create_dir_all(prefix).with_context(|| format!("cannot create {}", prefix.display()))?;
-        step::run(&format!("unpacking {name}"), Command::new("dpkg-deb").arg("-x").arg(&file).arg(prefix))?;
+        self.with_files(what, packages, |file| {
+            let mut command = Command::new("dpkg-deb");
+            step::run(&format!("unpacking {what}"), command.arg("-x").arg(file).arg(prefix))
+        })
+    }
+
+    /// Downloads packages, checks them, and hands each one's file on; the files are gone then.
+    ///
+    /// # Errors
+    /// A download fails, or what is done with a file.
+    pub(crate) fn with_files(
+        &self,
+        what: &str,
+        packages: &[&Package],
+        mut each: impl FnMut(&Path) -> Result<()>,
+    ) -> Result<()> {
+        let downloads = self.folder.join("downloads").join(what);
+        fs::create_dir_all(&downloads).with_context(|| format!("cannot create {}", downloads.display()))?;
+        let step = format!("download of {what}");
+        retry(&step, || {
+            let mut command = self.apt("apt-get");
+            command.current_dir(&downloads).args(["-q", "download"]);
+            command.args(packages.iter().map(|package| format!("{}={}", package.name, package.version)));
+            step::run(&step, &mut command)
+        })?;
+        let files = fs::read_dir(&downloads)?.flatten().map(|entry| entry.path());
+        let files: Vec<PathBuf> =
+            files.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect();
+        if files.len() < packages.len() {
+            bail!("apt-get download left {} files for the {} of {what}", files.len(), packages.len());
+        }
+        for file in files {
+            each(&file)?;
+        }
         fs::remove_dir_all(&downloads).context("cannot remove a download that is unpacked")
     }
 }

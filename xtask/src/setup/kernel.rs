@@ -115,7 +115,7 @@ impl Part for Kernel {
 }
 
 /// All suites, the one where the series is at home first.
-fn suites(series: &str) -> Vec<&'static str> {
+pub(crate) fn suites(series: &str) -> Vec<&'static str> {
     let at_home = HOME.iter().find(|(home, _)| version::in_series(series, home));
     let first = at_home.map(|(_, suite)| *suite);
     first.into_iter().chain(SUITES.into_iter().filter(|suite| Some(*suite) != first)).collect()

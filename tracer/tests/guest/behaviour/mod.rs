@@ -4,6 +4,7 @@
 mod command;
 mod ends;
 mod filters;
+mod gate;
 mod kernel;
 mod live;
 mod loss;
@@ -18,6 +19,7 @@ use crate::harness::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
     let areas = [
+        gate::tests(),
         mistakes::tests(),
         privilege::tests(),
         filters::tests(),
