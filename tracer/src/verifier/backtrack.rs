@@ -10,8 +10,9 @@
 use super::env::{Env, MAX_FRAMES};
 use super::feature::Feature;
 use super::insn::{AluOp, Class, Insn, mode, pseudo};
+use super::jumps::CHUNK;
 use super::reg::Reg;
-use super::report::Checked;
+use super::report::{Checked, unmodelled};
 use super::state::{Jump, State, StateId};
 
 /// What is still asked for.
@@ -84,6 +85,12 @@ impl Asked {
     }
 }
 
+/// How many steps precision is tracked back in all, before it is told that the model gives up. Kernels before 6.12
+/// let the history of a loop without checkpoints grow ("bpf: Force checkpoint when jmp history is too long"), so that a
+/// program of few instructions can take them minutes, or all the memory of one allocation; the whole corpus needs less
+/// than a hundredth of this.
+const MAX_WALKED_BACK: u64 = 400_000_000;
+
 impl Env<'_> {
     /// The exact range of this register, at this instruction, matters.
     pub(super) fn mark_precise(&mut self, r: u8) -> Checked {
@@ -127,13 +134,20 @@ impl Env<'_> {
         let mut skip = true;
         let mut later: Option<u32> = None;
         loop {
+            if self.walked_back > MAX_WALKED_BACK {
+                unmodelled!("very long jump histories");
+            }
+            let mut walked = 0;
             let finished = {
                 let st: &State = match state {
                     None => &self.cur,
                     Some(id) => self.arena.get(id)?,
                 };
                 let mut history = st.jumps.len();
+                let length = history;
                 loop {
+                    // An entry is found from the history's end, chunk by chunk.
+                    walked += 1 + ((length - history) / CHUNK) as u64;
                     let step = if skip {
                         skip = false;
                         Ok(())
@@ -155,6 +169,7 @@ impl Env<'_> {
                     }
                 }
             };
+            self.walked_back += walked;
             match finished {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(Lost)) => return self.mark_all_precise(),

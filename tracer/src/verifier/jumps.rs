@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::state::Jump;
 
 /// Jumps in a chunk.
-const CHUNK: usize = 128;
+pub(super) const CHUNK: usize = 128;
 
 #[derive(Debug)]
 struct Chunk {

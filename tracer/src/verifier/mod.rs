@@ -111,6 +111,7 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         has_jump: false,
         now_kept: 0,
         walking: false,
+        walked_back: 0,
         blame: None,
     };
     let result = run(&mut env);
