@@ -111,3 +111,21 @@ fn on_6_12() {
 fn on_7_2() {
     check("7.2");
 }
+
+/// The control: a helper that 5.10 does not have (a guest of it refused the program with these words).
+#[test]
+fn what_a_kernel_lacks_is_rejected() {
+    let kernel = profiles::named("5.10").unwrap_or_else(|error| panic!("{error}"));
+    let mut newer = facts(&kernel);
+    newer.version = (5, 14);
+    let wishes = Wishes { buffer: 1 << 23, cgroup: Some(Cgroup { id: 77, level: 3 }), ..Wishes::default() };
+    let plan = plan::exec(&wishes, &newer).unwrap();
+    for &hook in &plan.candidates {
+        let judged = session::precheck(&plan, hook, &kernel).unwrap();
+        let rejected: Vec<_> = judged.iter().filter(|j| j.accepted() == Some(false)).collect();
+        assert!(!rejected.is_empty(), "{}", hook.name());
+        for judgement in rejected {
+            assert!(judgement.line().contains("unknown func bpf_get_current_ancestor_cgroup_id#123"));
+        }
+    }
+}

@@ -57,8 +57,3 @@ pub(crate) fn vm() -> PathBuf {
 pub(crate) fn profiles() -> PathBuf {
     target().join("profiles")
 }
-
-/// What conformance runs are made of: sources, objects, kernels' answers.
-pub(crate) fn conformance() -> PathBuf {
-    target().join("conformance")
-}

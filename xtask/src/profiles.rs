@@ -16,7 +16,7 @@ use crate::setup::{KERNELS, kernel, require};
 use crate::{paths, step};
 
 #[path = "../../tracer/src/profiles/image/mod.rs"]
-#[expect(dead_code, unreachable_pub, reason = "tracer's public module, of which one function is needed")]
+#[expect(unreachable_pub, reason = "tracer's public module, of which one function is needed")]
 mod image;
 #[path = "../../tracer/src/profiles/pack.rs"]
 #[expect(dead_code, reason = "tracer reads what is written here")]

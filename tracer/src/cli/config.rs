@@ -38,6 +38,8 @@ pub struct ExecConfig {
     pub precheck: Precheck,
     /// Kernel structure members to treat as if they did not exist.
     pub hide_members: Vec<String>,
+    /// Where to write the instructions that the pre-check judged.
+    pub judged_insns: Option<PathBuf>,
     /// How many `-v` there were.
     pub verbosity: u8,
     /// What the user should know about how the words were taken; one line each.
@@ -130,6 +132,7 @@ impl ExecConfig {
                 PrecheckArg::Off => Precheck::Off,
             },
             hide_members: args.hide_member,
+            judged_insns: args.judged_insns,
             verbosity: args.verbose,
             notes,
         })

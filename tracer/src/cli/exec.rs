@@ -102,6 +102,12 @@ pub struct ExecArgs {
     #[arg(long, value_name = "STRUCT.MEMBER", hide = true)]
     pub hide_member: Vec<String>,
 
+    /// Write the instructions that the pre-check judged to this file, a program a line, in hexadecimal
+    ///
+    /// For tests.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub judged_insns: Option<PathBuf>,
+
     /// Exit as CMD does
     #[arg(long)]
     pub propagate_status: bool,

@@ -8,6 +8,7 @@ use std::{
         fd::{AsFd, AsRawFd, RawFd},
         unix::fs::OpenOptionsExt,
     },
+    path::Path,
     time::Duration,
 };
 
@@ -24,7 +25,7 @@ use crate::{
     event::{Assembler, EndReason, EnvWanted, Start, WallClock},
     host::HostFacts,
     plan::{self, Cgroup, Plan, Refusal, Wishes},
-    session::{self, Attached, Cause, Command, LoadError, Started},
+    session::{self, Attached, Cause, Command, Judgement, LoadError, Started},
     sink::{self, Batch, Failure, Format, Look, Output, Sink, Table},
 };
 
@@ -83,6 +84,10 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
     }
     let mut started = session::start(&plan, &facts, config.precheck, &roots).map_err(refused)?;
     judged(config, &started);
+    if let Some(path) = &config.judged_insns {
+        write_judged(path, &started)
+            .map_err(|e| Outcome::Failed(format!("--judged-insns {}: {e}", path.display())))?;
+    }
     if let Some(root) = config.filters.tree {
         // What was born between the look and the attachment; from now on the kernel side follows.
         while started.attached.follow(&follow::tree(root)).map_err(|e| Outcome::Failed(e.to_string()))? > 0 {}
@@ -95,6 +100,14 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
         }
     }
     Ok(Prepared { plan, started, kernel: facts.release, command, output })
+}
+
+fn write_judged(path: &Path, started: &Started) -> io::Result<()> {
+    let line = |judgement: &Judgement| {
+        let hex: String = judgement.insns.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{} {hex}\n", judgement.program)
+    };
+    std::fs::write(path, started.attached.judged().iter().map(line).collect::<String>())
 }
 
 fn refused(error: LoadError) -> Outcome {

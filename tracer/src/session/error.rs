@@ -5,25 +5,29 @@ use std::{fmt::Write as _, io};
 use aya::maps::MapError;
 
 use super::memlock;
-use crate::{object::ObjectError, plan::Refusal};
+use crate::{
+    diagnostic::{self, text::About},
+    object::ObjectError,
+    plan::Refusal,
+};
 
 /// Why nothing could be loaded or attached.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("no hook family works on this host:{}", .refused.iter().map(|r| format!("\n  {r}")).collect::<String>())]
     NoFamily { refused: Vec<Refusal>, cause: Cause },
-    #[error("the pre-check refuses what this kernel's verifier would refuse: {0}")]
+    #[error("the pre-check refuses what this kernel's verifier would refuse:\n{0}")]
     Precheck(String),
     #[error(
         "program {program} cannot be loaded: {}{}\nThe pre-check had accepted it: a fault of tracer's model of the \
-         verifier, please report it", explain(.error), said(.log)
+         verifier, please report it", explain(.error), told(program, .log)
     )]
     Disagreement { program: &'static str, error: io::Error, log: String },
     #[error("the kernel-side object does not fit this kernel: {0}")]
     Object(#[from] ObjectError),
     #[error("the kernel refuses the kernel side's type information: {}{}", explain(.error), said(.log))]
     OwnBtf { error: io::Error, log: String },
-    #[error("program {program} cannot be loaded: {}{}", explain(.error), said(.log))]
+    #[error("program {program} cannot be loaded: {}{}", explain(.error), told(program, .log))]
     Refused { program: &'static str, error: io::Error, log: String },
     #[error("program {program} cannot be attached: {}", explain(.error))]
     Attach { program: &'static str, error: io::Error },
@@ -62,6 +66,15 @@ impl LoadError {
             _ => Cause::Host,
         }
     }
+}
+
+/// The verifier's log, read as the model's own rejections are; as it is if that cannot be done.
+fn told(program: &str, log: &str) -> String {
+    let Some(diagnostic) = diagnostic::kernel_log::parse(log) else { return said(log) };
+    let mut text = String::from(". The kernel's verifier says:\n");
+    let about = About { program, section: "tracer's own", kernels: "this kernel" };
+    diagnostic::text::write(&diagnostic, &about, &mut text);
+    text
 }
 
 fn said(log: &str) -> String {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::{
     check,
-    object::{Program, Resolved},
+    diagnostic::{self, Subject, text::About},
+    object::{KernelVersion, Program, Resolved},
     verifier::{Profile, Report, Verdict},
 };
 
@@ -28,6 +29,8 @@ pub enum Precheck {
 #[derive(Clone, Debug)]
 pub struct Judgement {
     pub program: String,
+    /// The instructions that were judged, 8 bytes each; a map is its number in the object.
+    pub insns: Vec<u8>,
     pub report: Report,
     pub elapsed: Duration,
 }
@@ -63,12 +66,28 @@ impl Judgement {
     }
 }
 
+/// Why the model rejects this program, in full; `None` if it does not.
+pub(super) fn explanation(
+    judgement: &Judgement,
+    program: &Program,
+    license: &str,
+    kernel: KernelVersion,
+) -> Option<String> {
+    let Verdict::Reject(rejection) = &judgement.report.verdict else { return None };
+    let diagnostic = diagnostic::of_rejection(rejection, &Subject { program, license });
+    let kernels = format!("kernel {}.{}", kernel.major, kernel.minor);
+    let about = About { program: &program.name, section: &program.section, kernels: &kernels };
+    let mut text = String::new();
+    diagnostic::text::write(&diagnostic, &about, &mut text);
+    Some(text)
+}
+
 /// Judges each program by itself.
 pub(super) fn judge(resolved: &Resolved<'_>, programs: &[Program], profile: &Profile) -> Vec<Judgement> {
     let one = |program: &Program| {
         let start = Instant::now();
         let report = check::verify(resolved, program, profile);
-        Judgement { program: program.name.clone(), report, elapsed: start.elapsed() }
+        Judgement { program: program.name.clone(), insns: program.bytes(), report, elapsed: start.elapsed() }
     };
     programs.iter().map(one).collect()
 }

@@ -52,10 +52,12 @@ impl Loaded {
             Precheck::Off => Vec::new(),
             _ => gate::judge(&resolved, &programs, &kernel.profile()),
         };
-        if precheck == Precheck::Enforce
-            && let Some(rejected) = judged.iter().find(|judged| judged.accepted() == Some(false))
-        {
-            return Err(LoadError::Precheck(rejected.line()));
+        if precheck == Precheck::Enforce {
+            let explain =
+                |(judged, program)| gate::explanation(judged, program, object.license(), kernel.version);
+            if let Some(text) = judged.iter().zip(&programs).find_map(explain) {
+                return Err(LoadError::Precheck(text));
+            }
         }
 
         let maps = Maps::create(resolved.maps(), &kernel_side::maps_of(&programs))?;

@@ -10,7 +10,6 @@
 use super::env::{Env, MAX_FRAMES};
 use super::feature::Feature;
 use super::insn::{AluOp, Class, Insn, mode, pseudo};
-use super::jumps::CHUNK;
 use super::reg::Reg;
 use super::report::{Checked, unmodelled};
 use super::state::{Jump, State, StateId};
@@ -85,11 +84,10 @@ impl Asked {
     }
 }
 
-/// How many steps precision is tracked back in all, before it is told that the model gives up. Kernels before 6.12
-/// let the history of a loop without checkpoints grow ("bpf: Force checkpoint when jmp history is too long"), so that a
-/// program of few instructions can take them minutes, or all the memory of one allocation; the whole corpus needs less
-/// than a hundredth of this.
-const MAX_WALKED_BACK: u64 = 400_000_000;
+/// Instructions walked back over in all. Before 6.12 ("bpf: Force checkpoint when jmp history is too long") one state's
+/// history can grow with every round of a loop, and each round walks back over all of it: such a kernel is busy for
+/// minutes, and what ends it (memory, a signal, a watchdog) is no rule.
+const MOST_STEPS: u64 = 60_000_000;
 
 impl Env<'_> {
     /// The exact range of this register, at this instruction, matters.
@@ -133,21 +131,19 @@ impl Env<'_> {
         let mut at = self.pc;
         let mut skip = true;
         let mut later: Option<u32> = None;
+        let mut steps = 0;
         loop {
-            if self.walked_back > MAX_WALKED_BACK {
-                unmodelled!("very long jump histories");
-            }
-            let mut walked = 0;
             let finished = {
                 let st: &State = match state {
                     None => &self.cur,
                     Some(id) => self.arena.get(id)?,
                 };
                 let mut history = st.jumps.len();
-                let length = history;
                 loop {
-                    // An entry is found from the history's end, chunk by chunk.
-                    walked += 1 + ((length - history) / CHUNK) as u64;
+                    steps += 1;
+                    if self.walked_back + steps > MOST_STEPS {
+                        break None;
+                    }
                     let step = if skip {
                         skip = false;
                         Ok(())
@@ -169,7 +165,10 @@ impl Env<'_> {
                     }
                 }
             };
-            self.walked_back += walked;
+            self.walked_back += core::mem::take(&mut steps);
+            if self.walked_back > MOST_STEPS {
+                unmodelled!("precision through very long histories");
+            }
             match finished {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(Lost)) => return self.mark_all_precise(),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::state::Jump;
 
 /// Jumps in a chunk.
-pub(super) const CHUNK: usize = 128;
+const CHUNK: usize = 128;
 
 #[derive(Debug)]
 struct Chunk {

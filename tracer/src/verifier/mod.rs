@@ -110,8 +110,8 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         arena_map: None,
         has_jump: false,
         now_kept: 0,
-        walking: false,
         walked_back: 0,
+        walking: false,
         blame: None,
     };
     let result = run(&mut env);

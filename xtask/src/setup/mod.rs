@@ -12,13 +12,11 @@ use crate::step;
 
 pub(crate) mod apt;
 pub(crate) mod bpf;
-pub(crate) mod clang;
 pub(crate) mod deny;
 pub(crate) mod index;
 pub(crate) mod kernel;
 pub(crate) mod linker;
 pub(crate) mod qemu;
-pub(crate) mod selftests;
 pub(crate) mod sources;
 pub(crate) mod userland;
 pub(crate) mod version;

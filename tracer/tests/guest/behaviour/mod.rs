@@ -10,6 +10,7 @@ mod live;
 mod loss;
 mod mistakes;
 mod privilege;
+mod ptrace;
 mod stall;
 mod storm;
 mod tiny;

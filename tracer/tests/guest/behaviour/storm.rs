@@ -79,7 +79,9 @@ fn storm_of_failures() {
         let ended = live.stop();
         let execs = ended.execs();
         let tags = live::tags(&execs);
-        let missing = tiny::missing("early", 1_000, &tags) + tiny::missing("late", 1_000, &tags);
+        // An argument that is not resident at the return of a failed exec is null: then the tag is.
+        let unread = execs.iter().filter(|exec| exec["argv"][1].is_null()).count();
+        let missing = tiny::missing("early", 1_000, &tags) + tiny::missing("late", 1_000, &tags) - unread;
         if hook == "kprobe" {
             // A kretprobe remembers a limited number of calls: on 5.10 as many as there are CPUs.
             assert_eq!(missing as u64, ended.lost(), "seen + lost = made: {}", ended.said);
