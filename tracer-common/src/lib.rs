@@ -11,6 +11,7 @@
 mod chunk;
 mod exec;
 mod header;
+pub mod kfunc;
 mod knobs;
 mod stats;
 
@@ -36,6 +37,12 @@ macro_rules! integers {
 integers!(u8, u16, u32, u64, i32, i64);
 // SAFETY: an array has no padding that its elements do not have.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+/// The bytes of a value.
+pub fn bytes_of<T: Plain>(value: &T) -> &[u8] {
+    // SAFETY: `Plain`: no padding, so every byte is initialised.
+    unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast(), size_of::<T>()) }
+}
 
 macro_rules! plain {
     ($type:ty, $size:expr) => {

@@ -18,6 +18,7 @@ mod hooks;
 mod kernel;
 mod maps;
 mod path;
+mod preempt;
 mod scratch;
 mod strings;
 mod tree;

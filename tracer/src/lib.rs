@@ -6,6 +6,8 @@ pub mod command;
 pub mod diagnostic;
 pub mod enrich;
 pub mod event;
+#[cfg(any(test, feature = "generate"))]
+pub mod generate;
 pub mod host;
 pub mod object;
 pub mod plan;

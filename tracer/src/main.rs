@@ -47,6 +47,8 @@ fn main() -> ExitCode {
         Outcome::Failed(message) => (1, Some(message)),
         Outcome::Usage(message) => (2, Some(message)),
         Outcome::HostCannot(message) => (3, Some(message)),
+        Outcome::PrecheckRefuses(message) => (4, Some(message)),
+        Outcome::KernelDisagrees(message) => (5, Some(message)),
     };
     if let Some(message) = message {
         eprintln!("tracer: {message}");

@@ -14,6 +14,7 @@ mod build;
 mod cargo;
 mod conformance;
 mod dist;
+mod fuzz;
 mod guest;
 mod lint;
 mod paths;
@@ -53,6 +54,8 @@ enum Verb {
     Bench(bench::Args),
     /// Compare the verifier model's verdicts with those of real kernels
     Conformance(conformance::Args),
+    /// Compare the model of the verifier with real kernels, on generated programs
+    Fuzz(fuzz::Args),
     /// Check form, clippy's lints, and the dependencies' licences and sources
     Lint(lint::Args),
     /// Check the architecture's invariants, and that the documents name what exists
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::main(&args),
         Verb::Bench(args) => bench::main(&args),
         Verb::Conformance(args) => conformance::main(&args),
+        Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Lint(args) => lint::main(&args),
         Verb::Tidy(args) => tidy::main(&args, &Cli::command()),
     };

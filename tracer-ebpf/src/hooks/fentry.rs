@@ -1,8 +1,8 @@
 //! Tracing programs: BTF raw tracepoints, and fexit on the functions behind the system calls.
 //!
-//! The kernel skips a program on a CPU where another task was preempted in its middle, and counts
-//! that for each program. Successful execs and their returns are counted here, so that user space
-//! can tell which of the skipped returns were those of failed ones.
+//! The kernel skips a program on a CPU where another task was preempted in its middle
+//! ([`preempt`]), and counts that for each program. Successful execs and their returns are counted
+//! here, so that user space can tell which of the skipped returns were those of failed ones.
 //!
 //! They cost nothing to anyone who does not exec. Each fexit program is a program of its own,
 //! since it is bound to its function when it is loaded.
@@ -19,15 +19,15 @@ use crate::{
     exec::{self, Call},
     hooks::{syscall, tracepoint},
     kernel::{Space, read},
-    maps::offset,
+    preempt,
     scratch::Slot,
-    tree,
 };
 
 /// See [`tracepoint`] for the arguments.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn btf_exec(ctx: BtfTracePointContext) -> i32 {
     log!(&ctx, "sched_process_exec: caller {}", ctx.arg::<u64>(1));
+    let _off = preempt::off();
     if let Some(stats) = emit::stats() {
         // SAFETY: `stats` is a map's value.
         unsafe { emit::count(&raw mut (*stats).entered) };
@@ -38,14 +38,14 @@ fn btf_exec(ctx: BtfTracePointContext) -> i32 {
 
 #[btf_tracepoint(function = "sched_process_fork")]
 fn btf_fork(ctx: BtfTracePointContext) -> i32 {
-    if let Some(parent) = read::<u32>(ctx.arg(0), offset!(task_tgid)) {
-        tree::forked(parent, ctx.arg(1));
-    }
+    let _off = preempt::off();
+    tracepoint::forked(ctx.arg(0), ctx.arg(1));
     0
 }
 
 #[btf_tracepoint(function = "sched_process_exit")]
 fn btf_exit(ctx: BtfTracePointContext) -> i32 {
+    let _off = preempt::off();
     tracepoint::exited(ctx.arg(0));
     0
 }
@@ -74,6 +74,7 @@ fn count_success(ret: i64) {
 fn returned(slot: Slot, ctx: &FExitContext) -> i32 {
     let ret: i64 = ctx.arg(1);
     log!(ctx, "exec returned {}", ret);
+    let _off = preempt::off();
     count_success(ret);
     if syscall::is_error(ret)
         && let Some(regs) = argument(ctx, 0)
@@ -108,6 +109,7 @@ fn fexit_compat_execveat(ctx: FExitContext) -> i32 {
 #[fexit(function = "kernel_execve")]
 fn fexit_kernel_execve(ctx: FExitContext) -> i32 {
     let ret = i64::from(ctx.arg::<i32>(3));
+    let _off = preempt::off();
     count_success(ret);
     if syscall::is_error(ret)
         && let (Some(filename), Some(argv), Some(envp)) =

@@ -10,6 +10,7 @@ use crate::{
     hooks::syscall,
     kernel::{follow, read},
     maps::offset,
+    preempt,
     scratch::Slot,
     tree,
 };
@@ -19,6 +20,7 @@ use crate::{
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn tp_exec(ctx: RawTracePointContext) -> u32 {
     log!(&ctx, "sched_process_exec: caller {}", ctx.arg::<u64>(1));
+    let _off = preempt::off();
     exec::succeeded(Hook::Tracepoint, ctx.arg::<u64>(1) as u32, ctx.arg(2));
     0
 }
@@ -28,6 +30,7 @@ fn tp_exec(ctx: RawTracePointContext) -> u32 {
 fn tp_sys_exit(ctx: RawTracePointContext) -> u32 {
     let ret: i64 = ctx.arg(1);
     if syscall::is_error(ret) {
+        let _off = preempt::off();
         syscall::failed(Slot::Execve, Hook::Tracepoint, ctx.arg(0), ret);
     }
     0
@@ -37,9 +40,8 @@ fn tp_sys_exit(ctx: RawTracePointContext) -> u32 {
 /// struct task_struct *child)`.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 fn tp_fork(ctx: RawTracePointContext) -> u32 {
-    if let Some(parent) = read::<u32>(ctx.arg(0), offset!(task_tgid)) {
-        tree::forked(parent, ctx.arg(1));
-    }
+    let _off = preempt::off();
+    forked(ctx.arg(0), ctx.arg(1));
     0
 }
 
@@ -47,8 +49,17 @@ fn tp_fork(ctx: RawTracePointContext) -> u32 {
 /// thread after it has left `signal->live` (kernel/exit.c, `do_exit`).
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 fn tp_exit(ctx: RawTracePointContext) -> u32 {
+    let _off = preempt::off();
     exited(ctx.arg(0));
     0
+}
+
+/// A child is of the tree if its parent is.
+#[inline(always)]
+pub(crate) fn forked(parent: u64, child: u64) {
+    if let Some(parent) = read::<u32>(parent, offset!(task_tgid)) {
+        tree::forked(parent, child);
+    }
 }
 
 /// Takes a process out of the tree when its last thread ends.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tracer_common::Hook;
 
 use super::error::{UsageError, nearest};
-use super::exec::{ColorArg, ExecArgs, FormatArg, HookArg};
+use super::exec::{ColorArg, ExecArgs, FormatArg, HookArg, PrecheckArg};
 use super::world::{Stdout, World};
 use crate::event::{EnvWanted, Filters, Limits};
+use crate::session::Precheck;
 use crate::sink::{Colour, Format};
 
 /// The smallest ring buffer: it holds the largest record a few times over.
@@ -34,8 +35,11 @@ pub struct ExecConfig {
     pub duration: Option<Duration>,
     pub count: Option<NonZeroU64>,
     pub status: StatusPolicy,
+    pub precheck: Precheck,
     /// Kernel structure members to treat as if they did not exist.
     pub hide_members: Vec<String>,
+    /// Where to write the instructions that the pre-check judged.
+    pub judged_insns: Option<PathBuf>,
     /// How many `-v` there were.
     pub verbosity: u8,
     /// What the user should know about how the words were taken; one line each.
@@ -122,7 +126,13 @@ impl ExecConfig {
                 true => StatusPolicy::Command,
                 false => StatusPolicy::Own,
             },
+            precheck: match args.precheck {
+                PrecheckArg::Enforce => Precheck::Enforce,
+                PrecheckArg::Warn => Precheck::Warn,
+                PrecheckArg::Off => Precheck::Off,
+            },
             hide_members: args.hide_member,
+            judged_insns: args.judged_insns,
             verbosity: args.verbose,
             notes,
         })

@@ -90,11 +90,23 @@ pub struct ExecArgs {
     #[arg(long, value_name = "N", value_parser = units::count)]
     pub count: Option<NonZeroU64>,
 
+    /// What to do with the verdict of tracer's model of the kernel's verifier on its own programs
+    ///
+    /// They are judged for this very kernel before they are loaded.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub precheck: PrecheckArg,
+
     /// Treat this kernel structure member, such as task_struct.loginuid, as if it did not exist
     ///
     /// For tests: what such a kernel cannot give is shown as missing.
     #[arg(long, value_name = "STRUCT.MEMBER", hide = true)]
     pub hide_member: Vec<String>,
+
+    /// Write the instructions that the pre-check judged to this file, a program a line, in hexadecimal
+    ///
+    /// For tests.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub judged_insns: Option<PathBuf>,
 
     /// Exit as CMD does
     #[arg(long)]
@@ -125,7 +137,7 @@ Examples:
       What a service runs.
 
 Exit status: 0 done; 1 failed while running; 2 wrong usage; 3 this host cannot (the message says
-what to change); with --propagate-status that of CMD (127 not found, 126 not executable).";
+what to change); 4 the pre-check refuses; 5 the kernel refuses what the pre-check accepted; with --propagate-status that of CMD (127 not found, 126 not executable).";
 
 /// Choices of `--hook`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -139,6 +151,18 @@ pub enum HookArg {
     Kprobe,
     /// The kernel's own trace events: everywhere
     Tracepoint,
+}
+
+/// Choices of `--precheck`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PrecheckArg {
+    /// Do not load what the kernel would refuse
+    #[default]
+    Enforce,
+    /// Load it all the same, and say so
+    Warn,
+    /// Do not ask the model
+    Off,
 }
 
 /// Choices of `--format`.

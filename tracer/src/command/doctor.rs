@@ -10,7 +10,7 @@ use crate::{
     cli::{DoctorArgs, DoctorFormat},
     host::{Capability, HostFacts},
     plan::{self, Wishes},
-    session,
+    session::{self, Precheck},
     sink::json::SCHEMA_VERSION,
 };
 
@@ -48,7 +48,9 @@ fn examine(hook: Hook, facts: &HostFacts) -> Verdict {
     let obstacle = match plan::exec(&wishes, facts) {
         Err(plan::CannotPlan::NoFamily(refused)) => refused.into_iter().next().map(|refusal| refusal.reason),
         Err(error) => Some(error.to_string()),
-        Ok(plan) => session::start_family(&plan, hook, &[]).err().map(|error| error.to_string()),
+        Ok(plan) => session::start_family(&plan, facts, Precheck::Enforce, hook, &[])
+            .err()
+            .map(|error| error.to_string()),
     };
     Verdict { hook, obstacle }
 }

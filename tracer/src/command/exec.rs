@@ -8,6 +8,7 @@ use std::{
         fd::{AsFd, AsRawFd, RawFd},
         unix::fs::OpenOptionsExt,
     },
+    path::Path,
     time::Duration,
 };
 
@@ -24,7 +25,7 @@ use crate::{
     event::{Assembler, EndReason, EnvWanted, Start, WallClock},
     host::HostFacts,
     plan::{self, Cgroup, Plan, Refusal, Wishes},
-    session::{self, Attached, Command, Started},
+    session::{self, Attached, Cause, Command, Judgement, LoadError, Started},
     sink::{self, Batch, Failure, Format, Look, Output, Sink, Table},
 };
 
@@ -81,7 +82,12 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
     if let Some(root) = config.filters.tree {
         roots.extend(follow::tree(root));
     }
-    let mut started = session::start(&plan, &roots).map_err(|e| Outcome::HostCannot(e.to_string()))?;
+    let mut started = session::start(&plan, &facts, config.precheck, &roots).map_err(refused)?;
+    judged(config, &started);
+    if let Some(path) = &config.judged_insns {
+        write_judged(path, &started)
+            .map_err(|e| Outcome::Failed(format!("--judged-insns {}: {e}", path.display())))?;
+    }
     if let Some(root) = config.filters.tree {
         // What was born between the look and the attachment; from now on the kernel side follows.
         while started.attached.follow(&follow::tree(root)).map_err(|e| Outcome::Failed(e.to_string()))? > 0 {}
@@ -94,6 +100,47 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
         }
     }
     Ok(Prepared { plan, started, kernel: facts.release, command, output })
+}
+
+fn write_judged(path: &Path, started: &Started) -> io::Result<()> {
+    let line = |judgement: &Judgement| {
+        let hex: String = judgement.insns.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{} {hex}\n", judgement.program)
+    };
+    std::fs::write(path, started.attached.judged().iter().map(line).collect::<String>())
+}
+
+fn refused(error: LoadError) -> Outcome {
+    let message = error.to_string();
+    match error.cause() {
+        Cause::Host => Outcome::HostCannot(message),
+        Cause::Precheck => Outcome::PrecheckRefuses(message),
+        Cause::Disagreement => Outcome::KernelDisagrees(message),
+    }
+}
+
+/// Tells where the pre-check and the kernel, which took every program, do not agree.
+fn judged(config: &ExecConfig, started: &Started) {
+    let judged = started.attached.judged();
+    for judgement in judged {
+        match judgement.accepted() {
+            Some(true) => {}
+            Some(false) => eprintln!(
+                "tracer: pre-check: {}. The kernel takes it: a fault of tracer's model, please report it",
+                judgement.line()
+            ),
+            None => eprintln!("tracer: pre-check: {}. The kernel takes it", judgement.line()),
+        }
+    }
+    if config.verbosity > 0 && !judged.is_empty() {
+        let elapsed: Duration = judged.iter().map(|judgement| judgement.elapsed).sum();
+        let insns: u64 = judged.iter().map(|j| u64::from(j.report.stats.insns_processed)).sum();
+        eprintln!(
+            "tracer: pre-check: {} programs, {insns} instructions processed in {:.1} ms",
+            judged.len(),
+            elapsed.as_secs_f64() * 1e3
+        );
+    }
 }
 
 fn find(command: &[OsString]) -> Result<std::path::PathBuf, Outcome> {

@@ -30,4 +30,8 @@ pub enum Outcome {
     Usage(String),
     /// This host cannot; the message says what to change.
     HostCannot(String),
+    /// The pre-check refuses a program.
+    PrecheckRefuses(String),
+    /// The kernel refuses a program that the pre-check accepts.
+    KernelDisagrees(String),
 }

@@ -1,11 +1,8 @@
 //! The facts, and where each is read.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, sync::Arc};
 
 use crate::verifier::btf::Btf;
-
-/// Where the kernel shows its own type information.
-const BTF_FILE: &str = "/sys/kernel/btf/vmlinux";
 
 /// A capability that tracing can need (capabilities(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +65,7 @@ pub struct HostFacts {
     pub release: String,
     pub version: (u32, u32),
     /// The kernel's type information, or why there is none.
-    pub btf: Result<Btf, String>,
+    pub btf: Result<Arc<Btf>, String>,
     /// Effective capabilities of this process, as a bit set.
     pub capabilities: u64,
     pub lockdown: Lockdown,
@@ -92,7 +89,7 @@ impl HostFacts {
         Ok(Self {
             version: version(&release),
             release,
-            btf: read_btf(),
+            btf: super::btf::read().map(Arc::new),
             capabilities: effective_capabilities().unwrap_or(0),
             lockdown: lockdown(&fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default()),
             perf_event_paranoid: read_number("/proc/sys/kernel/perf_event_paranoid"),
@@ -118,16 +115,6 @@ impl HostFacts {
     pub fn lacking(&self, wanted: &[Capability]) -> Vec<Capability> {
         wanted.iter().copied().filter(|c| !self.has(*c)).collect()
     }
-}
-
-fn read_btf() -> Result<Btf, String> {
-    let bytes = fs::read(BTF_FILE).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => {
-            format!("this kernel shows no BTF ({BTF_FILE} does not exist): it needs CONFIG_DEBUG_INFO_BTF")
-        }
-        _ => format!("{BTF_FILE} cannot be read: {e}"),
-    })?;
-    Btf::parse(bytes).map_err(|e| format!("{BTF_FILE} cannot be understood: {e}"))
 }
 
 fn read_number(file: &str) -> Option<i32> {

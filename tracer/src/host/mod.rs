@@ -4,6 +4,7 @@
 //!
 //! *Must not know:* what the facts are used for.
 
+mod btf;
 mod facts;
 
 pub use facts::{Capability, HostFacts, Lockdown};

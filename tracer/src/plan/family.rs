@@ -13,8 +13,10 @@ pub enum Target {
     BtfTracepoint(&'static str),
     /// The return of a function, through a trampoline.
     Fexit(&'static str),
-    /// The entry, or the return, of each of these functions that this kernel has.
+    /// The entry of each of these functions that this kernel has.
     Kprobe(&'static [&'static str]),
+    /// The return of each of these functions that this kernel has.
+    Kretprobe(&'static [&'static str]),
 }
 
 /// When a program is needed.
@@ -70,8 +72,8 @@ const FENTRY: &[Part] = &[
 const KPROBE: &[Part] = &[
     part("kprobe_release", Target::Kprobe(&["release_task"]), Need::Tree),
     part("kprobe_fork", Target::Kprobe(&["wake_up_new_task"]), Need::Tree),
-    part("kprobe_return", Target::Kprobe(SYSCALLS), Need::Always),
-    part("kprobe_kernel_return", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
+    part("kprobe_return", Target::Kretprobe(SYSCALLS), Need::Always),
+    part("kprobe_kernel_return", Target::Kretprobe(&["kernel_execve"]), Need::IfThere),
     part("kprobe_begin", Target::Kprobe(&["begin_new_exec"]), Need::Success),
     // Always: it tells which calls succeeded, so that their returns are not missed.
     part("kprobe_exec", Target::Kprobe(&["finalize_exec"]), Need::Always),

@@ -12,7 +12,7 @@ use std::fmt;
 use tracer_common::{Hook, Knobs, Offsets, field, filter};
 
 pub use family::{Need, Part, Skipped, Target, scratch_blocks};
-pub use offsets::is_member;
+pub use offsets::{is_member, members};
 
 use crate::{
     event::Unavailable,
@@ -167,7 +167,7 @@ pub fn exec(wishes: &Wishes, facts: &HostFacts) -> Result<Plan, CannotPlan> {
         unavailable,
         wishes: wishes.clone(),
         cpus: facts.possible_cpus,
-        functions: facts.btf.as_ref().map_or_else(|_| Vec::new(), functions),
+        functions: facts.btf.as_ref().map_or_else(|_| Vec::new(), |btf| functions(btf)),
     })
 }
 

@@ -124,3 +124,8 @@ pub(super) fn nothing_known(reason: &str) -> Unavailable {
 pub fn is_member(name: &str) -> bool {
     MEMBERS.iter().any(|m| name.strip_prefix(m.structure).and_then(|n| n.strip_prefix('.')) == Some(m.path))
 }
+
+/// Every member that the kernel side reads, as `structure.path`.
+pub fn members() -> impl Iterator<Item = String> {
+    MEMBERS.iter().map(|member| format!("{}.{}", member.structure, member.path))
+}

@@ -1,22 +1,20 @@
 //! Programs that run, and the ring that they fill.
 
 use std::{
-    any::Any,
     fmt,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     time::{Duration, Instant},
 };
 
-use aya::{
-    Ebpf,
-    maps::{HashMap, MapData, MapError, RingBuf},
-};
+use aya::maps::{MapData, RingBuf};
 use tracer_common::Hook;
 
 use crate::plan::{Part, Skipped};
 
 use super::{
     LoadError,
+    gate::Judgement,
+    maps::{self, Inserted, Maps},
     misses::Misses,
     stats::{Counters, Stats},
 };
@@ -25,18 +23,15 @@ use super::{
 /// take to finish.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// `BPF_NOEXIST`: only a key that is not there yet.
-const NOEXIST: u64 = 1;
-
 /// An attachment, which ends when it is dropped.
 pub(super) struct Link {
-    _link: Box<dyn Any>,
+    _link: OwnedFd,
     counts_calls: bool,
 }
 
 impl Link {
-    pub(super) fn new(part: &Part, link: impl Any) -> Self {
-        Self { _link: Box::new(link), counts_calls: part.counts_calls() }
+    pub(super) fn new(part: &Part, link: OwnedFd) -> Self {
+        Self { _link: link, counts_calls: part.counts_calls() }
     }
 }
 
@@ -51,8 +46,10 @@ pub struct Attached {
     pub(super) hook: Hook,
     #[cfg(feature = "log")]
     pub(super) kernel_log: Option<super::kernel_log::KernelLog>,
-    /// Holds the programs and maps.
-    pub(super) ebpf: Ebpf,
+    /// For as long as /proc is asked what was skipped.
+    pub(super) _programs: Vec<OwnedFd>,
+    pub(super) maps: Maps,
+    pub(super) judged: Vec<Judgement>,
     /// Processes that user space made part of the tree.
     pub(super) roots: u32,
 }
@@ -67,6 +64,11 @@ impl Attached {
     /// The family that is attached.
     pub fn hook(&self) -> Hook {
         self.hook
+    }
+
+    /// What the pre-check said of each program, all of which the kernel took; empty if it was not asked.
+    pub fn judged(&self) -> &[Judgement] {
+        &self.judged
     }
 
     /// The counters, as they are now.
@@ -139,16 +141,14 @@ impl Attached {
     /// Makes more processes part of the traced tree, those that are not in it yet; how many.
     pub fn follow(&mut self, pids: &[u32]) -> Result<u32, LoadError> {
         let mut new = 0;
-        let map = self.ebpf.map_mut("TREE").ok_or(LoadError::Missing("map TREE"))?;
-        let mut tree: HashMap<&mut MapData, u32, u32> =
-            HashMap::try_from(map).map_err(|error| LoadError::Map { map: "TREE", error })?;
+        let tree = self.maps.named("TREE").ok_or(LoadError::Missing("map TREE"))?;
         for pid in pids {
-            match tree.insert(pid, 1, NOEXIST) {
-                Ok(()) => new += 1,
-                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {
-                }
-                Err(error) => return Err(LoadError::Map { map: "TREE", error }),
-            }
+            let inserted = maps::insert(tree, &pid.to_ne_bytes()).map_err(|error| LoadError::Map {
+                map: "TREE".to_owned(),
+                what: "filled",
+                error,
+            })?;
+            new += u32::from(inserted == Inserted::New);
         }
         self.roots += new;
         Ok(new)

@@ -1,6 +1,10 @@
 //! What the kernel side logs, for those who debug a hook: compiled in by the feature `log`.
 
-use aya::Ebpf;
+use std::{
+    fs,
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
 use aya_log::EbpfLogger;
 
 /// Lines to standard error.
@@ -22,9 +26,11 @@ impl log::Log for ToStderr {
 pub(super) struct KernelLog(EbpfLogger<ToStderr>);
 
 impl KernelLog {
-    /// `None` if the object was built without logging.
-    pub(super) fn new(ebpf: &mut Ebpf) -> Option<Self> {
-        EbpfLogger::init_with_logger(ebpf, ToStderr).ok().map(Self)
+    /// Of the object that a program is of. `None` if it was built without logging.
+    pub(super) fn of(program: BorrowedFd<'_>) -> Option<Self> {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
+        let id = info.lines().find_map(|line| line.strip_prefix("prog_id:"))?.trim().parse().ok()?;
+        EbpfLogger::init_from_id_with_logger(id, ToStderr).ok().map(Self)
     }
 
     /// Shows what was logged since.

@@ -7,10 +7,16 @@
 //! *Must not know:* what a record says, or how it is shown.
 
 mod attached;
+mod bpf;
 mod command;
+mod error;
+mod gate;
 #[cfg(feature = "log")]
 mod kernel_log;
+mod kernel_side;
+mod kprobe;
 mod loaded;
+mod maps;
 mod memlock;
 mod misses;
 mod privilege;
@@ -18,13 +24,22 @@ mod stats;
 
 pub use attached::Attached;
 pub use command::{Command, CommandError, Ended};
-pub use loaded::{LoadError, Loaded};
+pub use error::{Cause, LoadError};
+pub use gate::{Judgement, Precheck};
+pub use loaded::Loaded;
 pub use privilege::drop_all;
 pub use stats::Counters;
 
 use tracer_common::Hook;
 
-use crate::plan::{Plan, Refusal};
+use kernel_side::Kernel;
+
+use crate::{
+    host::HostFacts,
+    object::KernelVersion,
+    plan::{Plan, Refusal},
+    profiles::KernelProfile,
+};
 
 /// What became of the families that were tried.
 #[derive(Debug)]
@@ -36,21 +51,62 @@ pub struct Started {
 
 /// Loads and attaches the first family of the plan that works. `roots` are the processes whose
 /// trees are followed.
-pub fn start(plan: &Plan, roots: &[u32]) -> Result<Started, LoadError> {
+///
+/// # Errors
+/// No family works; [`LoadError::cause`] says whose fault that is.
+pub fn start(
+    plan: &Plan,
+    facts: &HostFacts,
+    precheck: Precheck,
+    roots: &[u32],
+) -> Result<Started, LoadError> {
     let mut refused = plan.refused.clone();
+    let mut cause = Cause::Host;
     for &hook in &plan.candidates {
-        match start_family(plan, hook, roots) {
+        match start_family(plan, facts, precheck, hook, roots) {
             Ok(attached) => return Ok(Started { attached, refused }),
-            Err(error) => refused.push(Refusal { hook, reason: error.to_string() }),
+            Err(error) => {
+                cause = cause.max(error.cause());
+                refused.push(Refusal { hook, reason: error.to_string() });
+            }
         }
     }
-    Err(LoadError::NoFamily(refused))
+    Err(LoadError::NoFamily { refused, cause })
 }
 
 /// Loads and attaches one family.
-pub fn start_family(plan: &Plan, hook: Hook, roots: &[u32]) -> Result<Attached, LoadError> {
+///
+/// # Errors
+/// It does not work here.
+pub fn start_family(
+    plan: &Plan,
+    facts: &HostFacts,
+    precheck: Precheck,
+    hook: Hook,
+    roots: &[u32],
+) -> Result<Attached, LoadError> {
     memlock::raise();
-    let mut loaded = Loaded::load(plan, hook)?;
+    let (major, minor) = facts.version;
+    let kernel = Kernel {
+        version: KernelVersion::new(major as u16, minor as u16, 0),
+        btf: facts.btf.as_ref().ok(),
+        possible_cpus: facts.possible_cpus,
+    };
+    let mut loaded = Loaded::load(plan, hook, &kernel, precheck)?;
     loaded.follow(roots)?;
     loaded.attach()
+}
+
+/// What the model says of the programs of one family on any kernel, without asking it.
+///
+/// # Errors
+/// The object does not fit that kernel.
+pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<Judgement>, LoadError> {
+    let kernel =
+        Kernel { version: kernel.version, btf: Some(&kernel.btf), possible_cpus: kernel.config.nr_cpus };
+    let object = kernel_side::object(plan, hook)?;
+    let target = kernel.target();
+    let resolved = object.resolve(&target)?;
+    let programs = kernel_side::programs(&object, &resolved, &kernel, &plan.parts(hook))?;
+    Ok(gate::judge(&resolved, &programs, &kernel.profile()))
 }

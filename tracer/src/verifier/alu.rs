@@ -8,9 +8,9 @@ use super::arith::{self, ByteOrder, Sign, Width};
 use super::env::{Env, MAX_OFF};
 use super::feature::Feature;
 use super::insn::{AluOp, Class, Insn};
-use super::reg::{ADD_CONST, Base, Data, Flags, Reg, Type};
+use super::reg::{ADD_CONST, ADD_CONST32, ADD_CONST64, Base, Data, Flags, Reg, Type};
 use super::report::{Checked, reject};
-use super::value::Value;
+use super::value::{Deduce, Value};
 
 /// The constant of an address-space cast.
 const ADDR_SPACE_CAST: i16 = 1;
@@ -235,7 +235,16 @@ impl Env<'_> {
     fn scalar_arithmetic(&mut self, insn: Insn, op: AluOp, src: &Reg) -> Checked {
         let width = insn.width();
         if !self.is_tracked(op, width, &src.v) {
-            self.set_reg(insn.dst, &Reg::UNKNOWN);
+            let mut unknown = Reg::UNKNOWN;
+            // Up to 6.10 what an operation does not track still is as wide as its result.
+            if !self.has(Feature::UnknownSourceOps)
+                && width == Width::W32
+                && !self.has_unusable_source(op, width, &src.v)
+            {
+                unknown.v.zero_extend();
+                unknown.v.sync(self.d);
+            }
+            self.set_reg(insn.dst, &unknown);
             return Ok(());
         }
         if self.has(Feature::ForkOnSignMask) && matches!(op, AluOp::And | AluOp::Or) && src.v.t.is_const() {
@@ -245,29 +254,40 @@ impl Env<'_> {
         let sign = if insn.off == 1 { Sign::Signed } else { Sign::Unsigned };
         arith::alu(op, width, sign, &mut out.v, &src.v, self.d);
         // In 5.10 and 6.1 the id survives nothing but a move (the destination's id is cleared when it is written).
-        let constant = src.v.t.is_const();
-        let links = self.has(Feature::LinkedDeltas)
-            && op == AluOp::Add
-            && width == Width::W64
-            && out.id != 0
-            && constant
-            && !(insn.is_reg() && insn.src == insn.dst);
-        if links {
-            let by = src.v.t.value;
-            let signed_ok = self.has(Feature::ConstOffsetInBits);
-            let fits = if signed_ok { i32::try_from(by as i64).is_ok() } else { by <= i32::MAX as u64 };
-            if out.id & ADD_CONST != 0 || !fits {
-                out.clear_id();
-            } else {
-                out.id |= ADD_CONST;
-                out.off = by as i32;
+        let distance = self.linked_distance(insn, op, src);
+        match distance {
+            Some(by) if out.id != 0 && out.id & ADD_CONST == 0 => {
+                out.id |= if width == Width::W64 { ADD_CONST64 } else { ADD_CONST32 };
+                out.off = by;
             }
-        } else {
-            out.clear_id();
+            _ => out.clear_id(),
         }
         out.precise = self.cur.reg(insn.dst).precise;
         self.set_reg(insn.dst, &out);
         Ok(())
+    }
+
+    /// How far the result is from the operand that it stays linked with, if it does.
+    fn linked_distance(&self, insn: Insn, op: AluOp, src: &Reg) -> Option<i32> {
+        let (width, t) = (insn.width(), src.v.t);
+        if !self.has(Feature::LinkedDeltas) || (insn.is_reg() && insn.src == insn.dst) {
+            return None;
+        }
+        if !self.has(Feature::LinkedSubtractions) {
+            let plain = op == AluOp::Add && width == Width::W64 && t.is_const();
+            return i32::try_from(t.value).ok().filter(|_| plain);
+        }
+        let by = match width {
+            Width::W64 => i32::try_from(t.value as i64).ok().filter(|_| t.is_const())?,
+            // The upper half of the operand is lost: it must have been empty.
+            Width::W32 if self.cur.reg(insn.dst).v.umax > u32::MAX as u64 => return None,
+            Width::W32 => t.low32_is_const().then_some(t.value as i32)?,
+        };
+        match op {
+            AluOp::Add => Some(by),
+            AluOp::Sub => by.checked_neg(),
+            _ => None,
+        }
     }
 
     /// Whether this kernel tracks the result (`is_safe_to_compute_dst_reg_range()`).
@@ -275,23 +295,8 @@ impl Env<'_> {
         let narrow_known = src.t.low32_is_const() && src.s32min == src.s32max && src.u32min == src.u32max;
         let wide_known = src.t.is_const() && src.smin == src.smax && src.umin == src.umax;
         let known = if width == Width::W32 { narrow_known } else { wide_known };
-        if !self.has(Feature::UnknownSourceOps) {
-            let (bits_known, bad) = if width == Width::W32 {
-                (
-                    src.t.low32_is_const(),
-                    src.s32min > src.s32max
-                        || src.u32min > src.u32max
-                        || (src.t.low32_is_const() && !narrow_known),
-                )
-            } else {
-                (
-                    src.t.is_const(),
-                    src.smin > src.smax || src.umin > src.umax || (src.t.is_const() && !wide_known),
-                )
-            };
-            if bad || (!bits_known && !matches!(op, AluOp::Add | AluOp::Sub | AluOp::And)) {
-                return false;
-            }
+        if !self.has(Feature::UnknownSourceOps) && self.has_unusable_source(op, width, src) {
+            return false;
         }
         match op {
             AluOp::Add | AluOp::Sub | AluOp::And | AluOp::Or | AluOp::Xor | AluOp::Mul => true,
@@ -299,6 +304,20 @@ impl Env<'_> {
             AluOp::Div | AluOp::Mod => known && self.has(Feature::TrackedDivision),
             _ => false,
         }
+    }
+
+    /// Up to 6.10: operands that nothing is computed of.
+    fn has_unusable_source(&self, op: AluOp, width: Width, src: &Value) -> bool {
+        let (bits_known, bad) = if width == Width::W32 {
+            let known = src.t.low32_is_const();
+            let one = src.s32min == src.s32max && src.u32min == src.u32max;
+            (known, src.s32min > src.s32max || src.u32min > src.u32max || (known && !one))
+        } else {
+            let known = src.t.is_const();
+            let one = src.smin == src.smax && src.umin == src.umax;
+            (known, src.smin > src.smax || src.umin > src.umax || (known && !one))
+        };
+        bad || (!bits_known && !matches!(op, AluOp::Add | AluOp::Sub | AluOp::And))
     }
 
     /// A value that is 0 or -1 is a mask made by a shift: walk both (`maybe_fork_scalars()`).
@@ -341,6 +360,13 @@ impl Env<'_> {
         self.check_movable(dst, op, ptr, off)?;
         let mut out = *ptr;
         out.precise = false;
+        if left == Operand::Scalar {
+            // The number becomes the pointer, but for what `adjust_ptr_min_max_vals()` does not copy.
+            out.frame = off.frame;
+            if !self.has(Feature::ManyRefArgs) {
+                out.ref_id = off.ref_id;
+            }
+        }
         if ptr.ty.base == Base::Mem && ptr.ty.flags.any(Flags::UNTRUSTED) {
             self.set_reg(dst, &out);
             return Ok(());
@@ -356,7 +382,7 @@ impl Env<'_> {
                 if let (true, false, Some(off)) = (known, split, small) {
                     out.off = off;
                 } else {
-                    arith::add64(&mut out.v, &o);
+                    arith::add64(&mut out.v, &o, self.d);
                     out.v.t = ptr.v.t.add(o.t);
                     if ptr.ty.is_packet() {
                         if !split || !known {
@@ -379,9 +405,9 @@ impl Env<'_> {
                 if let (true, false, Some(off)) = (known, split, small) {
                     out.off = off;
                 } else {
-                    arith::sub64(&mut out.v, &o);
+                    arith::sub64(&mut out.v, &o, self.d);
                     out.v.t = ptr.v.t.sub(o.t);
-                    if split && known {
+                    if split && known && self.d.deduce < Deduce::Arcs {
                         // Constants are kept exactly where both parts live together.
                         let k = (o.smin as i128).checked_neg().unwrap_or(0);
                         if let (Ok(lo), Ok(hi)) =

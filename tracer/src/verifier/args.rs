@@ -227,7 +227,8 @@ impl Env<'_> {
             call.release = Some(r);
         }
         if reg.ref_id != 0 && arg.kind != ArgKind::KptrXchg {
-            if call.ref_id != 0 {
+            let many = self.has(Feature::ManyRefArgs);
+            if call.ref_id != 0 && !many {
                 reject!(
                     Misconfigured,
                     "verifier internal error: more than one arg with ref_obj_id R{r} {} {}",
@@ -235,7 +236,9 @@ impl Env<'_> {
                     call.ref_id
                 );
             }
-            call.ref_id = reg.ref_id;
+            if call.ref_id == 0 || releases || !many {
+                call.ref_id = reg.ref_id;
+            }
         }
         self.check_arg_value(n, &reg, arg, proto, call)
     }

@@ -39,22 +39,26 @@ pub(super) enum Sign {
 /// `dst op= src` for the operations whose result is tracked. The caller has ruled out the others
 /// (unknown shift distances and divisors, division before the kernel tracked it).
 pub(super) fn alu(op: AluOp, width: Width, sign: Sign, dst: &mut Value, src: &Value, d: Domain) {
+    let before = *dst;
+    if !matches!(op, AluOp::Add | AluOp::Sub | AluOp::Neg | AluOp::Mod) {
+        dst.drop_arcs();
+    }
     match op {
         AluOp::Add => {
-            add32(dst, src);
-            add64(dst, src);
+            add32(dst, src, d);
+            add64(dst, src, d);
             dst.t = dst.t.add(src.t);
         }
         AluOp::Sub => {
-            sub32(dst, src);
-            sub64(dst, src);
+            sub32(dst, src, d);
+            sub64(dst, src, d);
             dst.t = dst.t.sub(src.t);
         }
         AluOp::Neg => {
             let operand = *dst;
             *dst = Value::known(0);
-            sub32(dst, &operand);
-            sub64(dst, &operand);
+            sub32(dst, &operand, d);
+            sub64(dst, &operand, d);
             dst.t = operand.t.neg();
         }
         AluOp::Mul => {
@@ -92,7 +96,12 @@ pub(super) fn alu(op: AluOp, width: Width, sign: Sign, dst: &mut Value, src: &Va
         AluOp::Rsh => rsh(width, dst, src, d),
         AluOp::Arsh => arsh(width, dst, src, d),
         AluOp::Div => divide(width, sign, dst, src),
-        AluOp::Mod => remainder(width, sign, dst, src),
+        AluOp::Mod => {
+            remainder(width, sign, dst, src);
+            if *dst != before {
+                dst.drop_arcs();
+            }
+        }
         AluOp::Mov | AluOp::End => {}
     }
     if width == Width::W32 {
@@ -102,7 +111,10 @@ pub(super) fn alu(op: AluOp, width: Width, sign: Sign, dst: &mut Value, src: &Va
 }
 
 /// `dst + src` on the 64-bit ranges.
-pub(super) fn add64(dst: &mut Value, src: &Value) {
+pub(super) fn add64(dst: &mut Value, src: &Value, d: Domain) {
+    if d.deduce >= Deduce::Arcs {
+        return dst.set_arc64(dst.arc64().plus(src.arc64()));
+    }
     match (dst.smin.checked_add(src.smin), dst.smax.checked_add(src.smax)) {
         (Some(lo), Some(hi)) => (dst.smin, dst.smax) = (lo, hi),
         _ => (dst.smin, dst.smax) = (i64::MIN, i64::MAX),
@@ -116,7 +128,10 @@ pub(super) fn add64(dst: &mut Value, src: &Value) {
 }
 
 /// `dst + src` on the 32-bit ranges.
-pub(super) fn add32(dst: &mut Value, src: &Value) {
+pub(super) fn add32(dst: &mut Value, src: &Value, d: Domain) {
+    if d.deduce >= Deduce::Arcs {
+        return dst.set_arc32(dst.arc32().plus(src.arc32()));
+    }
     match (dst.s32min.checked_add(src.s32min), dst.s32max.checked_add(src.s32max)) {
         (Some(lo), Some(hi)) => (dst.s32min, dst.s32max) = (lo, hi),
         _ => (dst.s32min, dst.s32max) = (i32::MIN, i32::MAX),
@@ -128,7 +143,10 @@ pub(super) fn add32(dst: &mut Value, src: &Value) {
 }
 
 /// `dst - src` on the 64-bit ranges.
-pub(super) fn sub64(dst: &mut Value, src: &Value) {
+pub(super) fn sub64(dst: &mut Value, src: &Value, d: Domain) {
+    if d.deduce >= Deduce::Arcs {
+        return dst.set_arc64(dst.arc64().plus(src.arc64().negated()));
+    }
     match (dst.smin.checked_sub(src.smax), dst.smax.checked_sub(src.smin)) {
         (Some(lo), Some(hi)) => (dst.smin, dst.smax) = (lo, hi),
         _ => (dst.smin, dst.smax) = (i64::MIN, i64::MAX),
@@ -140,7 +158,10 @@ pub(super) fn sub64(dst: &mut Value, src: &Value) {
     }
 }
 
-fn sub32(dst: &mut Value, src: &Value) {
+fn sub32(dst: &mut Value, src: &Value, d: Domain) {
+    if d.deduce >= Deduce::Arcs {
+        return dst.set_arc32(dst.arc32().plus(src.arc32().negated()));
+    }
     match (dst.s32min.checked_sub(src.s32max), dst.s32max.checked_sub(src.s32min)) {
         (Some(lo), Some(hi)) => (dst.s32min, dst.s32max) = (lo, hi),
         _ => (dst.s32min, dst.s32max) = (i32::MIN, i32::MAX),
@@ -401,7 +422,7 @@ fn lsh(width: Width, dst: &mut Value, src: &Value, d: Domain) {
         lsh_range32(dst, src.u32min as u64, src.u32max as u64);
         dst.t = low.shl(src.u32min).low32();
         dst.forget64();
-        dst.learn32_from_bits();
+        dst.learn32_from_bits(d);
         return;
     }
     let (lo, hi) = (src.umin, src.umax);
@@ -430,7 +451,7 @@ fn rsh(width: Width, dst: &mut Value, src: &Value, d: Domain) {
         dst.u32min >>= src.u32max & 31;
         dst.u32max >>= src.u32min & 31;
         dst.forget64();
-        dst.learn32_from_bits();
+        dst.learn32_from_bits(d);
         return;
     }
     (dst.smin, dst.smax) = (i64::MIN, i64::MAX);
@@ -449,7 +470,7 @@ fn arsh(width: Width, dst: &mut Value, src: &Value, d: Domain) {
         dst.t = dst.t.low32().sar(n, 32);
         (dst.u32min, dst.u32max) = (0, u32::MAX);
         dst.forget64();
-        dst.learn32_from_bits();
+        dst.learn32_from_bits(d);
         return;
     }
     let n = (src.umin & 63) as u32;

@@ -122,15 +122,20 @@ impl Env<'_> {
 
     /// Sleepable tracing programs attach to functions that may fail by injection, or to system calls.
     fn check_sleepable_function(&self, name: &str) -> Checked {
-        let syscall = name.strip_prefix("__x64_sys_").is_some();
+        let syscall = name.starts_with("__x64_sys_");
         match self.profile.config.error_injection {
             Some(true) if syscall => Ok(()),
-            Some(false) if syscall && self.profile.release < Release::new(7, 0) => {
-                reject!(AttachTarget, "{name} is not sleepable")
-            }
-            _ if syscall && self.profile.release >= Release::new(7, 0) => Ok(()),
+            Some(false) if self.is_open_syscall(name) => Ok(()),
+            Some(false) => reject!(AttachTarget, "{name} is not sleepable"),
+            None if self.is_open_syscall(name) => Ok(()),
             _ => unmodelled!("list of functions with error injection"),
         }
+    }
+
+    /// From 7.0 on, a kernel without error injection takes sleepable and result-changing programs on system calls
+    /// (`has_arch_syscall_prefix()`, kernel/bpf/verifier.c of 7.2).
+    fn is_open_syscall(&self, name: &str) -> bool {
+        name.starts_with("__x64_") && self.profile.release >= Release::new(7, 0)
     }
 
     fn check_modify_return(&self, name: &str) -> Checked {
@@ -138,6 +143,7 @@ impl Env<'_> {
             return Ok(());
         }
         match self.profile.config.error_injection {
+            Some(false) if self.is_open_syscall(name) => Ok(()),
             Some(false) => reject!(AttachTarget, "{name}() is not modifiable"),
             _ => unmodelled!("list of functions with error injection"),
         }

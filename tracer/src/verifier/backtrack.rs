@@ -11,7 +11,7 @@ use super::env::{Env, MAX_FRAMES};
 use super::feature::Feature;
 use super::insn::{AluOp, Class, Insn, mode, pseudo};
 use super::reg::Reg;
-use super::report::Checked;
+use super::report::{Checked, unmodelled};
 use super::state::{Jump, State, StateId};
 
 /// What is still asked for.
@@ -84,6 +84,11 @@ impl Asked {
     }
 }
 
+/// Instructions walked back over in all. Before 6.12 ("bpf: Force checkpoint when jmp history is too long") one state's
+/// history can grow with every round of a loop, and each round walks back over all of it: such a kernel is busy for
+/// minutes, and what ends it (memory, a signal, a watchdog) is no rule.
+const MOST_STEPS: u64 = 60_000_000;
+
 impl Env<'_> {
     /// The exact range of this register, at this instruction, matters.
     pub(super) fn mark_precise(&mut self, r: u8) -> Checked {
@@ -126,6 +131,7 @@ impl Env<'_> {
         let mut at = self.pc;
         let mut skip = true;
         let mut later: Option<u32> = None;
+        let mut steps = 0;
         loop {
             let finished = {
                 let st: &State = match state {
@@ -134,6 +140,10 @@ impl Env<'_> {
                 };
                 let mut history = st.jumps.len();
                 loop {
+                    steps += 1;
+                    if self.walked_back + steps > MOST_STEPS {
+                        break None;
+                    }
                     let step = if skip {
                         skip = false;
                         Ok(())
@@ -155,6 +165,10 @@ impl Env<'_> {
                     }
                 }
             };
+            self.walked_back += core::mem::take(&mut steps);
+            if self.walked_back > MOST_STEPS {
+                unmodelled!("precision through very long histories");
+            }
             match finished {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(Lost)) => return self.mark_all_precise(),
@@ -420,7 +434,7 @@ pub(super) fn previous(st: &State, at: u32, history: &mut usize) -> Option<u32> 
         if *history == 0 {
             return None;
         }
-        if *history == 1 && st.jumps[0].at == at {
+        if *history == 1 && st.jumps.get(0).is_some_and(|j| j.at == at) {
             return None;
         }
     }

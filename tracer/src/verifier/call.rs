@@ -107,6 +107,9 @@ impl Env<'_> {
         if self.cur.preempt_locks > 0 && sleeps {
             reject!(Sleep, "sleepable helper bpf_{name}#{func} in non-preemptible region");
         }
+        if !self.cur.irqs.is_empty() && sleeps {
+            reject!(Sleep, "sleepable helper bpf_{name}#{func} in IRQ-disabled region");
+        }
         let mut call = Call { func, packets_ok: proto.flags & flag::PKT != 0, ..Call::default() };
         for n in 0..proto.args.len() {
             self.check_arg(n, proto, &mut call)?;
@@ -335,6 +338,9 @@ impl Env<'_> {
                 }
                 if self.cur.preempt_locks > 0 {
                     reject!(TailCall, "tail_call cannot be used inside bpf_preempt_disable-ed region");
+                }
+                if !self.cur.irqs.is_empty() {
+                    reject!(TailCall, "tail_call cannot be used inside bpf_local_irq_save-ed region");
                 }
                 self.after_tail_call()?;
             }

@@ -82,6 +82,8 @@ pub(super) struct Env<'a> {
     pub maps: Vec<&'a Map>,
     pub inner: Vec<Option<MapId>>,
     pub records: Vec<super::record::Record>,
+    /// Instructions that precision was walked back over so far.
+    pub walked_back: u64,
     /// Paths are being walked: a refusal belongs to the instruction at hand.
     pub walking: bool,
     /// The instruction that a refusal names, where it is not the one at hand.

@@ -63,13 +63,14 @@ impl State {
             lock: None,
             rcu_locks: 0,
             preempt_locks: 0,
+            irqs: Vec::new(),
             in_sleepable: sleepable,
             parent: None,
             branches: 1,
             first: start,
             last: None,
             insn: start,
-            jumps: Vec::new(),
+            jumps: Default::default(),
             dfs_depth: 0,
             may_goto_depth: 0,
             callback_unroll_depth: 0,
@@ -394,8 +395,8 @@ impl Env<'_> {
         if self.has(Feature::ConstOffsetInBits) {
             if by != 0 {
                 let k = super::value::Value::known(by as u64);
-                super::arith::add32(&mut r.v, &k);
-                super::arith::add64(&mut r.v, &k);
+                super::arith::add32(&mut r.v, &k, self.d);
+                super::arith::add64(&mut r.v, &k, self.d);
                 r.v.t = r.v.t.add(k.t);
                 r.v.sync(self.d);
             }

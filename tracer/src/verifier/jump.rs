@@ -3,17 +3,18 @@
 //! `check_cond_jmp_op()`, `is_branch_taken()`, `regs_refine_cond_op()` (kernel/bpf/verifier.c). Before 6.8 one side had
 //! to be constant for ranges to be learnt ([`Feature::TwoSidedBranches`]); that older form is in [`super::jump_early`].
 
+use super::arc::{Arc32, Arc64};
 use super::arith::Width;
 use super::env::Env;
 use super::explore::Flow;
 use super::feature::Feature;
 use super::insn::{Class, Cmp, Insn};
 use super::record::{FieldKind, Record};
-use super::reg::{ADD_CONST, AT_PKT_END, BEYOND_PKT_END, Base, Data, Flags, Reg, Type};
+use super::reg::{ADD_CONST, ADD_CONST32, AT_PKT_END, BEYOND_PKT_END, Base, Data, Flags, Reg, Type};
 use super::report::{Checked, reject};
 use super::state::{Linked, State};
 use super::tnum::Tnum;
-use super::value::{Domain, Value};
+use super::value::{Deduce, Domain, Value};
 
 /// Which of the two ways are possible.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -225,8 +226,69 @@ pub(super) fn refine(a: &mut Value, b: &mut Value, cmp: Cmp, w: Width) {
     }
 }
 
+/// The same where ranges are arcs (7.2): each operand is met with what the other allows.
+fn refine_arcs(a: &mut Value, b: &mut Value, cmp: Cmp, w: Width) {
+    let wide = w == Width::W64;
+    match cmp {
+        Cmp::Eq if wide => {
+            let both = a.arc64().meet(b.arc64());
+            a.set_arc64(both);
+            b.set_arc64(both);
+            a.t = a.t.meet(b.t);
+            b.t = a.t;
+        }
+        Cmp::Eq => {
+            let both = a.arc32().meet(b.arc32());
+            a.set_arc32(both);
+            b.set_arc32(both);
+            let low = a.t.low32().meet(b.t.low32());
+            a.t = a.t.with_low32(low);
+            b.t = b.t.with_low32(low);
+        }
+        Cmp::Ne => {
+            let (x, k) = match (constant(b, w), constant(a, w)) {
+                (Some(k), _) => (a, k),
+                (None, Some(k)) => (b, k),
+                _ => return,
+            };
+            if wide {
+                x.set_arc64(x.arc64().meet(Arc64::all_but(k)));
+            } else {
+                x.set_arc32(x.arc32().meet(Arc32::all_but(k as u32)));
+            }
+        }
+        Cmp::Le | Cmp::Lt if wide => {
+            let less = u64::from(cmp == Cmp::Lt);
+            a.set_arc64(a.arc64().meet(Arc64::unsigned(0, b.umax.wrapping_sub(less))));
+            b.set_arc64(b.arc64().meet(Arc64::unsigned(a.umin.wrapping_add(less), u64::MAX)));
+        }
+        Cmp::Le | Cmp::Lt => {
+            let less = u32::from(cmp == Cmp::Lt);
+            a.set_arc32(a.arc32().meet(Arc32::unsigned(0, b.u32max.wrapping_sub(less))));
+            b.set_arc32(b.arc32().meet(Arc32::unsigned(a.u32min.wrapping_add(less), u32::MAX)));
+        }
+        Cmp::Sle | Cmp::Slt if wide => {
+            let less = i64::from(cmp == Cmp::Slt);
+            a.set_arc64(a.arc64().meet(Arc64::signed(i64::MIN, b.smax.wrapping_sub(less))));
+            b.set_arc64(b.arc64().meet(Arc64::signed(a.smin.wrapping_add(less), i64::MAX)));
+        }
+        Cmp::Sle | Cmp::Slt => {
+            let less = i32::from(cmp == Cmp::Slt);
+            a.set_arc32(a.arc32().meet(Arc32::signed(i32::MIN, b.s32max.wrapping_sub(less))));
+            b.set_arc32(b.arc32().meet(Arc32::signed(a.s32min.wrapping_add(less), i32::MAX)));
+        }
+        // Bits alone; and those that were turned round before.
+        Cmp::Set | Cmp::Clear => refine(a, b, cmp, w),
+        Cmp::Gt | Cmp::Ge | Cmp::Sgt | Cmp::Sge => refine_arcs(b, a, cmp.mirrored(), w),
+    }
+}
+
 pub(super) fn refined(mut a: Value, mut b: Value, cmp: Cmp, w: Width, d: Domain) -> (Value, Value) {
-    refine(&mut a, &mut b, cmp, w);
+    if d.deduce >= Deduce::Arcs {
+        refine_arcs(&mut a, &mut b, cmp, w);
+    } else {
+        refine(&mut a, &mut b, cmp, w);
+    }
     a.sync(d);
     b.sync(d);
     (a, b)
@@ -415,7 +477,19 @@ impl Env<'_> {
         let both = dst.is_scalar() && src.is_scalar();
         let frame = other.current();
         if both {
-            let (yes, no) = if self.has(Feature::TwoSidedBranches) {
+            let (yes, no) = if insn.is_reg() && insn.src == insn.dst && self.has(Feature::TwoSidedBranches) {
+                // One register is both operands, and is met with what either learns.
+                let alone = |(a, b): (Value, Value)| (a.met(&b, self.d), b);
+                if self.has(Feature::SameRegisterBranches) {
+                    ((dst.v, src.v), (dst.v, src.v))
+                } else {
+                    let no = cmp.negated();
+                    (
+                        alone(refined(dst.v, src.v, cmp, w, self.d)),
+                        alone(refined(dst.v, src.v, no, w, self.d)),
+                    )
+                }
+            } else if self.has(Feature::TwoSidedBranches) {
                 (refined(dst.v, src.v, cmp, w, self.d), refined(dst.v, src.v, cmp.negated(), w, self.d))
             } else {
                 super::jump_early::learn(&dst.v, &src.v, cmp, w, insn, self.d)
@@ -701,6 +775,10 @@ fn follow(reg: &mut Reg, known: &Reg, d: Domain, late: bool) {
     if !reg.is_scalar() || reg.id & !ADD_CONST != known.id & !ADD_CONST {
         return;
     }
+    // One at full width and one in the low half have no common distance.
+    if (reg.id ^ known.id) & ADD_CONST == ADD_CONST {
+        return;
+    }
     let both_plain = reg.id & ADD_CONST == 0 && known.id & ADD_CONST == 0;
     if both_plain || reg.off == known.off {
         reg.assign(known);
@@ -710,9 +788,12 @@ fn follow(reg: &mut Reg, known: &Reg, d: Domain, late: bool) {
     let (off, id) = (reg.off, reg.id);
     reg.assign(known);
     (reg.off, reg.id) = (off, id);
-    super::arith::add32(&mut reg.v, &by);
-    super::arith::add64(&mut reg.v, &by);
+    super::arith::add32(&mut reg.v, &by, d);
+    super::arith::add64(&mut reg.v, &by, d);
     reg.v.t = reg.v.t.add(by.t);
+    if (reg.id | known.id) & ADD_CONST32 != 0 {
+        reg.v.zero_extend();
+    }
     if late {
         reg.v.sync(d);
     }

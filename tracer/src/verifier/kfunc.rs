@@ -13,6 +13,7 @@ use super::explore::Flow;
 use super::feature::Feature;
 use super::helper::{Arg, ArgKind, flag};
 use super::insn::Insn;
+use super::irq;
 use super::kfunc_table::{Filter, ROWS, hook, kf};
 use super::memory::{Access, Dir, ZeroSize};
 use super::profile::Release;
@@ -62,6 +63,7 @@ enum Pointer {
     Callback,
     Mem,
     MemSize,
+    IrqFlag,
 }
 
 /// Functions whose rules of their own are not modelled.
@@ -101,8 +103,6 @@ const SPECIAL: &[&str] = &[
     "bpf_res_spin_unlock",
     "bpf_res_spin_lock_irqsave",
     "bpf_res_spin_unlock_irqrestore",
-    "bpf_local_irq_save",
-    "bpf_local_irq_restore",
     "bpf_task_work_schedule_signal",
     "bpf_task_work_schedule_resume",
     "bpf_iter_css_task_new",
@@ -155,8 +155,9 @@ impl Env<'_> {
             reject!(Kfunc, "kernel btf_id {} is not a function", insn.imm);
         };
         let name = sig.name.to_owned();
-        let bit = self.profile.table_bit();
-        let mut rows = ROWS.iter().filter(|r| r.on & bit != 0 && r.name == name).peekable();
+        // The function is in this kernel's BTF; which programs may call it, a later kernel tells as well.
+        let bits = self.profile.table_bits_around();
+        let mut rows = ROWS.iter().filter(|r| r.on & bits != 0 && r.name == name).peekable();
         if rows.peek().is_none() {
             unmodelled!("kfunc not in the table");
         }
@@ -270,6 +271,9 @@ impl Env<'_> {
                 }
                 if sleeps && self.cur.preempt_locks > 0 {
                     reject!(Sleep, "kernel func {name} is sleepable within non-preemptible region");
+                }
+                if sleeps && !self.cur.irqs.is_empty() {
+                    reject!(Sleep, "kernel func {name} is sleepable within IRQ-disabled region");
                 }
             }
         }
@@ -413,6 +417,10 @@ impl Env<'_> {
             }
             Pointer::Dynptr => self.kfunc_dynptr(k, r, &pname, reg, meta)?,
             Pointer::Iter => self.kfunc_iter(k, r, ref_t, reg, meta)?,
+            Pointer::IrqFlag => {
+                let does = if k.name == "bpf_local_irq_save" { irq::Flag::Save } else { irq::Flag::Restore };
+                self.kfunc_irq_flag(does, r, reg)?;
+            }
             Pointer::ConstStr => {
                 if !reg.ty.is(Base::MapValue) {
                     reject!(ArgConst, "arg#{i} doesn't point to a const string");
@@ -490,6 +498,9 @@ impl Env<'_> {
         }
         if pname.ends_with("__str") {
             return Ok(Pointer::ConstStr);
+        }
+        if pname.ends_with("__irq_flag") {
+            return Ok(Pointer::IrqFlag);
         }
         if pname.ends_with("__map") {
             return Ok(Pointer::Map);

@@ -5,6 +5,7 @@
 use super::env::{Env, MAX_OFF};
 use super::explore::Extend;
 use super::feature::Feature;
+use super::insn::{Class, mode};
 use super::profile::Release;
 use super::program::{MapType, ProgType, map_flags, prog_flags};
 use super::reg::{Base, Data, Flags, Reg, Type};
@@ -462,7 +463,10 @@ impl Env<'_> {
 
     /// Accesses are aligned where the kernel wants it: on the stack and in atomics always.
     fn check_alignment(&self, reg: &Reg, off: i64, size: u32, how: Access) -> Checked {
-        let atomic = matches!(how, Access::AtomicRead { .. } | Access::AtomicWrite);
+        // Loads that acquire and stores that release are plain accesses but for this.
+        let insn = self.insn();
+        let ordered = insn.class() == Class::Stx && insn.mode() == mode::ATOMIC;
+        let atomic = matches!(how, Access::AtomicRead { .. } | Access::AtomicWrite) || ordered;
         let strict = atomic || self.prog.flags & prog_flags::STRICT_ALIGNMENT != 0;
         if reg.ty.base == Base::Arena {
             return Ok(());

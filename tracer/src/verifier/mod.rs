@@ -14,6 +14,7 @@
 //! itself.
 
 mod alu;
+mod arc;
 mod args;
 mod arith;
 mod attach;
@@ -33,9 +34,11 @@ mod global;
 mod helper;
 mod history;
 pub mod insn;
+mod irq;
 mod iter;
 mod jump;
 mod jump_early;
+mod jumps;
 mod kfunc;
 mod kfunc_table;
 mod lock;
@@ -107,6 +110,7 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         arena_map: None,
         has_jump: false,
         now_kept: 0,
+        walked_back: 0,
         walking: false,
         blame: None,
     };
@@ -160,7 +164,8 @@ fn run(env: &mut Env) -> Checked {
     }
     env.walking = false;
     env.remove_fastcalls();
-    env.check_stack_depth()
+    env.check_stack_depth()?;
+    env.check_conversion()
 }
 
 /// Global functions that something calls, each by itself, until none is new.

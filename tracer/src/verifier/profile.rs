@@ -81,10 +81,20 @@ impl Profile {
         }
     }
 
+    /// As [`Self::table_bit`], and of a version between two the next one's bit too: for what a kernel may have gained
+    /// since the lower one, and its BTF shows that it has.
+    pub(super) fn table_bits_around(&self) -> u8 {
+        let read = [Release::new(5, 10), Release::new(6, 1), Release::new(6, 12), Release::new(7, 2)];
+        let bit = self.table_bit();
+        if read.contains(&self.release) { bit } else { bit | bit << 1 }
+    }
+
     /// The generation of the scalar domain.
     pub(super) fn domain(&self) -> Domain {
         Domain {
-            deduce: if self.has(Feature::SingleValueBounds) {
+            deduce: if self.has(Feature::CircularRanges) {
+                Deduce::Arcs
+            } else if self.has(Feature::SingleValueBounds) {
                 Deduce::SingleValue
             } else if self.has(Feature::CrossWidthBounds) {
                 Deduce::CrossWidth

@@ -15,6 +15,7 @@ use super::feature::Feature;
 use super::reg::{ADD_CONST, Base, Data, Flags, Link, Live, Reg};
 use super::report::{Checked, reject};
 use super::state::{Byte, Entry, Frame, StackSlot, State, StateId};
+use super::value::Deduce;
 
 /// How closely two states are compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -364,6 +365,7 @@ impl Env<'_> {
         }
         if old.rcu_locks != cur.rcu_locks
             || old.preempt_locks != cur.preempt_locks
+            || old.irqs.len() != cur.irqs.len()
             || old.in_sleepable != cur.in_sleepable
             || old.refs.len() != cur.refs.len()
         {
@@ -387,6 +389,9 @@ impl Env<'_> {
             if !self.stack_covers(a, b, &mut ids, level) {
                 return Ok(false);
             }
+        }
+        if !old.irqs.iter().zip(&cur.irqs).all(|(a, b)| ids.check(a.id, b.id)) {
+            return Ok(false);
         }
         for (a, b) in old.refs.iter().zip(&cur.refs) {
             let same = if strict { ids.check(a.id, b.id) } else { a == b };
@@ -429,11 +434,11 @@ impl Env<'_> {
                         return false;
                     }
                 }
-                ids.check_scalar(old.id, cur.id) && old.v.covers(&cur.v)
+                ids.check_scalar(old.id, cur.id) && old.v.covers(&cur.v, self.d)
             }
             Base::MapKey | Base::MapValue | Base::Mem | Base::Buf | Base::TpBuffer => {
                 old.same_shape(cur)
-                    && old.v.covers(&cur.v)
+                    && old.v.covers(&cur.v, self.d)
                     && ids.check(old.id, cur.id)
                     && ids.check(old.ref_id, cur.ref_id)
             }
@@ -441,7 +446,12 @@ impl Env<'_> {
                 if !packet_range_covers(old, cur) || old.off != cur.off || !ids.check(old.id, cur.id) {
                     return false;
                 }
-                old.v.covers(&cur.v)
+                // With constants in the bits a packet pointer's distance from its base is where its range begins.
+                let arcs = self.d.deduce >= Deduce::Arcs;
+                if arcs && old.id != 0 && old.v.arc64().base() != cur.v.arc64().base() {
+                    return false;
+                }
+                old.v.covers(&cur.v, self.d)
             }
             Base::Stack => exact(ids) && old.frame == cur.frame,
             Base::Arena => true,
@@ -462,21 +472,21 @@ impl Env<'_> {
             return false;
         }
         match old.ty.base {
-            Base::Scalar => cur.is_scalar() && (!old.precise || old.v.covers(&cur.v)),
+            Base::Scalar => cur.is_scalar() && (!old.precise || old.v.covers(&cur.v, self.d)),
             Base::MapKey | Base::MapValue => {
                 if old.ty.flags.any(Flags::MAYBE_NULL) {
                     return cur.ty.flags.any(Flags::MAYBE_NULL)
                         && old.same_shape(cur)
                         && ids.check(old.id, cur.id);
                 }
-                old.same_shape(cur) && old.v.covers(&cur.v)
+                old.same_shape(cur) && old.v.covers(&cur.v, self.d)
             }
             Base::Packet | Base::PacketMeta => {
                 cur.ty == old.ty
                     && packet_range_covers(old, cur)
                     && old.off == cur.off
                     && (old.id == 0 || ids.check(old.id, cur.id))
-                    && old.v.covers(&cur.v)
+                    && old.v.covers(&cur.v, self.d)
             }
             _ => false,
         }
@@ -540,6 +550,7 @@ impl Env<'_> {
                         };
                         key(&o.reg) == key(&c.reg) && ids.check(o.reg.ref_id, c.reg.ref_id)
                     }
+                    Byte::Irq => ids.check(o.reg.ref_id, c.reg.ref_id),
                     Byte::Misc | Byte::Zero | Byte::Invalid => true,
                 };
                 if !same {

@@ -274,8 +274,12 @@ impl Link {
     }
 }
 
-/// A scalar's id carries this bit when the scalar is linked at a constant distance (`BPF_ADD_CONST`).
-pub(super) const ADD_CONST: u32 = 1 << 31;
+/// A scalar's id carries one of these bits when the scalar is linked at a constant distance (`BPF_ADD_CONST`).
+pub(super) const ADD_CONST: u32 = ADD_CONST64 | ADD_CONST32;
+/// The distance was added at full width, or to the low half (`BPF_ADD_CONST64`, `BPF_ADD_CONST32`).
+pub(super) const ADD_CONST64: u32 = 1 << 31;
+/// See [`ADD_CONST64`].
+pub(super) const ADD_CONST32: u32 = 1 << 30;
 
 /// A register's or a spilled register's content.
 #[derive(Clone, Copy, Debug)]

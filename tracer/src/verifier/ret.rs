@@ -216,6 +216,9 @@ impl Env<'_> {
         if self.cur.preempt_locks > 0 {
             reject!(LdAbs, "BPF_LD_[ABS|IND] cannot be used inside bpf_preempt_disable-ed region");
         }
+        if !self.cur.irqs.is_empty() {
+            reject!(LdAbs, "BPF_LD_[ABS|IND] cannot be used inside bpf_local_irq_save-ed region");
+        }
         if !self.cur.reg(6).ty.is(Base::Ctx) {
             reject!(LdAbs, "at the time of BPF_LD_ABS|IND R6 != pointer to skb");
         }

@@ -28,6 +28,12 @@ const fn sign(cmp: Cmp) -> &'static str {
     }
 }
 
+impl std::fmt::Display for Insn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&insn(*self))
+    }
+}
+
 /// An instruction.
 pub(super) fn insn(i: Insn) -> String {
     let r = if matches!(i.class(), Class::Alu | Class::Jmp32) { 'w' } else { 'r' };

@@ -303,7 +303,7 @@ impl Env<'_> {
                                 }
                             }
                             Byte::Misc | Byte::Invalid => {}
-                            Byte::Dynptr | Byte::Iter => {
+                            Byte::Dynptr | Byte::Iter | Byte::Irq => {
                                 reject!(StackUninit, "invalid read from stack off {off}+{i} size {size}")
                             }
                         }
@@ -323,8 +323,10 @@ impl Env<'_> {
             }
         } else {
             for i in 0..size as usize {
-                if matches!(s.bytes[(byte_in_slot(off) + 8 - i) % 8], Byte::Dynptr | Byte::Iter | Byte::Spill)
-                {
+                if matches!(
+                    s.bytes[(byte_in_slot(off) + 8 - i) % 8],
+                    Byte::Dynptr | Byte::Iter | Byte::Irq | Byte::Spill
+                ) {
                     reject!(StackUninit, "invalid read from stack off {off}+{i} size {size}");
                 }
             }

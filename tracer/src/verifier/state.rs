@@ -22,6 +22,8 @@ pub(super) enum Byte {
     Dynptr,
     /// Part of an iterator.
     Iter,
+    /// Part of the flags of a section with interrupts off.
+    Irq,
 }
 
 /// Eight bytes of stack. `bytes[i]` is the byte at address offset `i` from the slot's high end down, as the kernel
@@ -52,7 +54,7 @@ impl StackSlot {
 
     /// True if it holds an object that only its own functions may touch.
     pub(super) fn is_special(&self) -> bool {
-        matches!(self.bytes[7], Byte::Spill | Byte::Dynptr | Byte::Iter)
+        matches!(self.bytes[7], Byte::Spill | Byte::Dynptr | Byte::Iter | Byte::Irq)
     }
 }
 
@@ -130,6 +132,14 @@ pub(super) struct Reference {
     pub(super) callback_frame: u8,
 }
 
+/// A section with interrupts off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Irq {
+    pub(super) id: u32,
+    /// Where it began.
+    pub(super) insn: u32,
+}
+
 /// A held spin lock: what it protects and which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lock {
@@ -192,6 +202,8 @@ pub(super) struct State {
     pub(super) lock: Option<Lock>,
     pub(super) rcu_locks: u32,
     pub(super) preempt_locks: u32,
+    /// Sections with interrupts off, the innermost last.
+    pub(super) irqs: Vec<Irq>,
     pub(super) in_sleepable: bool,
     pub(super) parent: Option<StateId>,
     pub(super) branches: u32,
@@ -200,7 +212,7 @@ pub(super) struct State {
     /// The slot before that, from which it was reached; `None` at a start.
     pub(super) last: Option<u32>,
     pub(super) insn: u32,
-    pub(super) jumps: Vec<Jump>,
+    pub(super) jumps: super::jumps::History,
     pub(super) dfs_depth: u32,
     pub(super) may_goto_depth: u32,
     pub(super) callback_unroll_depth: u32,

@@ -119,10 +119,20 @@ impl Env<'_> {
                 "global function calls are not allowed while holding a lock,\nuse static function instead"
             );
         }
-        if self.cur.preempt_locks > 0 {
+        if self.has(Feature::GlobalCallsThatSleep) {
+            let sleepless = self.cur.preempt_locks > 0 || self.cur.rcu_locks > 0 || !self.cur.irqs.is_empty();
+            if sleepless && self.is_sleepable() {
+                unmodelled!("global functions that sleep");
+            }
+        } else if self.cur.preempt_locks > 0 {
             reject!(
                 Lock,
                 "global function calls are not allowed with preemption disabled,\nuse static function instead"
+            );
+        } else if !self.cur.irqs.is_empty() {
+            reject!(
+                Lock,
+                "global functions calls are not allowed with IRQs disabled,\nuse static function instead"
             );
         }
         match checked {
@@ -322,6 +332,12 @@ impl Env<'_> {
         }
         if self.cur.rcu_locks > 0 && outermost {
             reject!(Lock, "bpf_rcu_read_unlock is missing");
+        }
+        if !self.cur.irqs.is_empty() && outermost {
+            reject!(
+                Lock,
+                "BPF_EXIT instruction in main prog cannot be used inside bpf_local_irq_save-ed region"
+            );
         }
         if self.cur.preempt_locks > 0 && outermost {
             let n = self.cur.preempt_locks;

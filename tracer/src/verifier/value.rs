@@ -4,6 +4,7 @@
 //! `reg_bounds_sync()` (kernel/bpf/verifier.c), which grew over the versions; [`Domain`] says which generation runs.
 //! A value whose ranges are empty (min above max) marks an impossible path; the kernel keeps going with it, so do we.
 
+use super::arc::{Arc32, Arc64};
 use super::tnum::{Mul, Tnum};
 
 /// Which generation of the scalar domain a kernel has.
@@ -37,6 +38,8 @@ pub enum Deduce {
     CrossWidth,
     /// From 7.0: as before, and a range that meets the tnum in one value becomes that value.
     SingleValue,
+    /// From 7.2: one arc per width in the place of two ranges.
+    Arcs,
 }
 
 /// An abstract scalar.
@@ -60,6 +63,10 @@ pub struct Value {
     pub s32min: i32,
     /// Greatest signed value of the low half.
     pub s32max: i32,
+    /// An arc that the 64-bit ranges do not tell; they are what it looks like.
+    arc64: Option<Arc64>,
+    /// The same of the low half.
+    arc32: Option<Arc32>,
 }
 
 impl Value {
@@ -74,6 +81,8 @@ impl Value {
         u32max: u32::MAX,
         s32min: i32::MIN,
         s32max: i32::MAX,
+        arc64: None,
+        arc32: None,
     };
 
     /// One value.
@@ -88,6 +97,53 @@ impl Value {
             u32max: v as u32,
             s32min: v as i32,
             s32max: v as i32,
+            arc64: None,
+            arc32: None,
+        }
+    }
+
+    /// The 64-bit range as an arc.
+    pub(super) fn arc64(&self) -> Arc64 {
+        let told = Arc64::unsigned(self.umin, self.umax).meet(Arc64::signed(self.smin, self.smax));
+        match self.arc64 {
+            Some(a)
+                if a.as_unsigned() == (self.umin, self.umax) && a.as_signed() == (self.smin, self.smax) =>
+            {
+                a
+            }
+            _ => told,
+        }
+    }
+
+    /// The range of the low half as an arc.
+    pub(super) fn arc32(&self) -> Arc32 {
+        let told = Arc32::unsigned(self.u32min, self.u32max).meet(Arc32::signed(self.s32min, self.s32max));
+        match self.arc32 {
+            Some(a)
+                if a.as_unsigned() == (self.u32min, self.u32max)
+                    && a.as_signed() == (self.s32min, self.s32max) =>
+            {
+                a
+            }
+            _ => told,
+        }
+    }
+
+    pub(super) fn set_arc64(&mut self, a: Arc64) {
+        (self.umin, self.umax) = a.as_unsigned();
+        (self.smin, self.smax) = a.as_signed();
+        self.arc64 = None;
+        if self.arc64() != a {
+            self.arc64 = Some(a);
+        }
+    }
+
+    pub(super) fn set_arc32(&mut self, a: Arc32) {
+        (self.u32min, self.u32max) = a.as_unsigned();
+        (self.s32min, self.s32max) = a.as_signed();
+        self.arc32 = None;
+        if self.arc32() != a {
+            self.arc32 = Some(a);
         }
     }
 
@@ -98,16 +154,19 @@ impl Value {
         self.s32max = v as i32;
         self.u32min = v;
         self.u32max = v;
+        self.arc32 = None;
     }
 
     /// Forget the 64-bit ranges.
     pub fn forget64(&mut self) {
         (self.umin, self.umax, self.smin, self.smax) = (0, u64::MAX, i64::MIN, i64::MAX);
+        self.arc64 = None;
     }
 
     /// Forget the 32-bit ranges.
     pub fn forget32(&mut self) {
         (self.u32min, self.u32max, self.s32min, self.s32max) = (0, u32::MAX, i32::MIN, i32::MAX);
+        self.arc32 = None;
     }
 
     /// True if it is the constant `v`, by its tnum.
@@ -121,7 +180,10 @@ impl Value {
     }
 
     /// True if every range of `inner` lies within the same range of `self` (`range_within()`).
-    pub const fn ranges_contain(&self, inner: &Self) -> bool {
+    pub fn ranges_contain(&self, inner: &Self, d: Domain) -> bool {
+        if d.deduce >= Deduce::Arcs {
+            return self.arc64().covers(inner.arc64()) && self.arc32().covers(inner.arc32());
+        }
         self.umin <= inner.umin
             && self.umax >= inner.umax
             && self.smin <= inner.smin
@@ -133,8 +195,8 @@ impl Value {
     }
 
     /// True if every value of `inner` is one of `self`, as pruning asks it.
-    pub const fn covers(&self, inner: &Self) -> bool {
-        self.ranges_contain(inner) && self.t.contains(inner.t)
+    pub fn covers(&self, inner: &Self, d: Domain) -> bool {
+        self.ranges_contain(inner, d) && self.t.contains(inner.t)
     }
 
     /// True if a range is empty or a constant disagrees with a range (`reg_bounds_sanity_check()`).
@@ -153,17 +215,44 @@ impl Value {
     }
 
     /// True if a range is empty.
-    pub const fn is_empty(&self) -> bool {
-        self.umin > self.umax
+    pub fn is_empty(&self) -> bool {
+        self.arc64.is_some_and(|_| self.arc64().is_empty())
+            || self.arc32.is_some_and(|_| self.arc32().is_empty())
+            || self.umin > self.umax
             || self.smin > self.smax
             || self.u32min > self.u32max
             || self.s32min > self.s32max
     }
 
+    /// The ranges are about to be written one by one: no arc outlives that.
+    pub(super) fn drop_arcs(&mut self) {
+        (self.arc64, self.arc32) = (None, None);
+    }
+
+    /// What is in both.
+    pub(super) fn met(mut self, other: &Self, d: Domain) -> Self {
+        (self.umin, self.umax) = (self.umin.max(other.umin), self.umax.min(other.umax));
+        (self.smin, self.smax) = (self.smin.max(other.smin), self.smax.min(other.smax));
+        (self.u32min, self.u32max) = (self.u32min.max(other.u32min), self.u32max.min(other.u32max));
+        (self.s32min, self.s32max) = (self.s32min.max(other.s32min), self.s32max.min(other.s32max));
+        self.sync(d);
+        self
+    }
+
     /// Bits teach ranges (`__update_reg_bounds()`).
     pub fn learn_from_bits(&mut self, d: Domain) {
-        self.learn32_from_bits();
+        self.learn32_from_bits(d);
         let t = self.t;
+        if d.deduce >= Deduce::Arcs {
+            let top = i64::MIN as u64;
+            let bits = if (t.mask | t.value) & top != 0 {
+                Arc64::signed((t.value | t.mask & top) as i64, (t.value | t.mask & !top) as i64)
+            } else {
+                Arc64::unsigned(t.value, t.max())
+            };
+            self.set_arc64(self.arc64().meet(bits));
+            return self.settle_on_single_value();
+        }
         self.smin = self.smin.max((t.value | (t.mask & i64::MIN as u64)) as i64);
         self.smax = self.smax.min((t.value | (t.mask & i64::MAX as u64)) as i64);
         self.umin = self.umin.max(t.value);
@@ -174,9 +263,18 @@ impl Value {
     }
 
     /// Bits teach 32-bit ranges (`__update_reg32_bounds()`).
-    pub fn learn32_from_bits(&mut self) {
+    pub fn learn32_from_bits(&mut self, d: Domain) {
         let t = self.t.low32();
         let (v, m) = (t.value as u32, t.mask as u32);
+        if d.deduce >= Deduce::Arcs {
+            let top = i32::MIN as u32;
+            let bits = if (m | v) & top != 0 {
+                Arc32::signed((v | m & top) as i32, (v | m & !top) as i32)
+            } else {
+                Arc32::unsigned(v, v | m)
+            };
+            return self.set_arc32(self.arc32().meet(bits));
+        }
         self.s32min = self.s32min.max((v | (m & i32::MIN as u32)) as i32);
         self.s32max = self.s32max.min((v | (m & i32::MAX as u32)) as i32);
         self.u32min = self.u32min.max(v);
@@ -211,7 +309,12 @@ impl Value {
             return;
         }
         self.learn_from_bits(d);
-        if d.deduce >= Deduce::CrossWidth {
+        if d.deduce >= Deduce::Arcs {
+            for _ in 0..2 {
+                self.set_arc32(self.arc32().meet(self.arc64().low32()));
+                self.set_arc64(self.arc64().with_low32(self.arc32()));
+            }
+        } else if d.deduce >= Deduce::CrossWidth {
             for _ in 0..3 {
                 self.deduce32();
                 self.deduce64();
@@ -352,6 +455,7 @@ impl Value {
 
     /// The 32-bit ranges become 64-bit ranges of a zero-extended value (`__reg_assign_32_into_64()`).
     pub fn assign32_into_64(&mut self) {
+        self.arc64 = None;
         self.umin = self.u32min as u64;
         self.umax = self.u32max as u64;
         if self.s32min >= 0 && self.s32max >= 0 {
@@ -380,11 +484,11 @@ impl Value {
     /// After a 64-bit comparison, before 6.8 (`__reg_combine_64_into_32()`).
     pub fn combine64_into_32(&mut self, d: Domain) {
         self.forget32();
-        let fits_s32 = |v: i64| v > i32::MIN as i64 && v < i32::MAX as i64;
+        let fits_s32 = |v: i64| v >= i32::MIN as i64 && v <= i32::MAX as i64;
         if fits_s32(self.smin) && fits_s32(self.smax) {
             (self.s32min, self.s32max) = (self.smin as i32, self.smax as i32);
         }
-        let fits_u32 = |v: u64| v > u32::MIN as u64 && v < u32::MAX as u64;
+        let fits_u32 = |v: u64| v <= u32::MAX as u64;
         if fits_u32(self.umin) && fits_u32(self.umax) {
             (self.u32min, self.u32max) = (self.umin as u32, self.umax as u32);
         }
@@ -394,6 +498,7 @@ impl Value {
     /// Keep the low `size` bytes, zero-extended (`coerce_reg_to_size()`).
     pub fn truncate(&mut self, size: u32, d: Domain) {
         let mask = super::tnum::low_bytes(size);
+        self.arc64 = None;
         self.t = self.t.cast(size);
         if self.umin & !mask == self.umax & !mask {
             self.umin &= mask;
@@ -423,6 +528,7 @@ impl Value {
             *self = Self::known(sx(self.t.value as i64) as u64);
             return;
         }
+        self.drop_arcs();
         if (self.smax as u64) >> bits == (self.smin as u64) >> bits {
             let (a, b) = (sx(self.smax), sx(self.smin));
             let (hi, lo) = (a.max(b), a.min(b));
@@ -440,6 +546,7 @@ impl Value {
 
     /// Keep the low `size` bytes, sign-extended to 32 bits (`coerce_subreg_to_size_sx()`).
     pub fn sign_extend32(&mut self, size: u32) {
+        self.arc32 = None;
         let bits = size * 8;
         let sx = |v: i32| (v << (32 - bits)) >> (32 - bits);
         if self.t.is_const() {

@@ -95,7 +95,7 @@ pub(crate) fn run(tests: &[Test], pattern: &str) -> ExitCode {
 }
 
 /// Runs one test's process to its end; how many of its cases passed.
-fn run_one(test: &Test, mut waiting: Vec<String>, pattern: &str) -> usize {
+fn run_one(test: &Test, waiting: Vec<String>, pattern: &str) -> usize {
     let (read, write) = std::io::pipe().unwrap();
     let mut command = Command::new("/proc/self/exe");
     command.args([CHILD, &test.name, pattern]).stdin(Stdio::null()).process_group(0);
@@ -103,32 +103,29 @@ fn run_one(test: &Test, mut waiting: Vec<String>, pattern: &str) -> usize {
     let mut child = command.spawn().unwrap();
     drop(command);
     let lines = lines(read);
-    let (mut passed, mut other, mut good) = (0, Vec::new(), false);
+    let mut heard = Heard { waiting, passed: 0, other: Vec::new(), good: false };
     let deadline = Instant::now() + test.limit;
     let end = loop {
         match lines.recv_timeout(Duration::from_millis(100)) {
-            Ok(line) => match line.strip_prefix(MARK) {
-                Some(result) => {
-                    println!("test {result}");
-                    let (name, verdict) = result.split_once(" ... ").unwrap();
-                    good = verdict == "ok";
-                    passed += usize::from(good);
-                    waiting.retain(|waiting| waiting != name);
-                }
-                None if !good && line.starts_with("    ") => println!("{line}"),
-                None => other.push(line),
-            },
+            Ok(line) => heard.line(line),
             Err(RecvTimeoutError::Disconnected) => break end_of(child),
             Err(RecvTimeoutError::Timeout) if Instant::now() > deadline => {
                 break format!("hangs: stopped after {} s", kill(&mut child, test.limit));
             }
             Err(RecvTimeoutError::Timeout) => {
-                if matches!(child.try_wait(), Ok(Some(_))) && lines_are_over(&lines, &mut other) {
+                if matches!(child.try_wait(), Ok(Some(_))) {
+                    // Somebody else may hold its output open: what it wrote itself is all here soon.
+                    while Instant::now() < deadline
+                        && let Ok(line) = lines.recv_timeout(Duration::from_millis(500))
+                    {
+                        heard.line(line);
+                    }
                     break end_of(child);
                 }
             }
         }
     };
+    let Heard { waiting, passed, other, .. } = heard;
     for name in &waiting {
         println!("test {name} ... FAILED");
         println!("    no result: its process {end}");
@@ -139,14 +136,30 @@ fn run_one(test: &Test, mut waiting: Vec<String>, pattern: &str) -> usize {
     passed
 }
 
-/// Its process has ended: does somebody else still hold its output open, and say nothing?
-fn lines_are_over(lines: &Receiver<String>, other: &mut Vec<String>) -> bool {
-    match lines.recv_timeout(Duration::from_millis(500)) {
-        Ok(line) => {
-            other.push(line);
-            false
+/// What a test's process has said so far.
+struct Heard {
+    /// The tests without a result yet.
+    waiting: Vec<String>,
+    passed: usize,
+    /// What is no report.
+    other: Vec<String>,
+    /// Was the last report a good one? What is indented below a bad one says why.
+    good: bool,
+}
+
+impl Heard {
+    fn line(&mut self, line: String) {
+        match line.strip_prefix(MARK) {
+            Some(result) => {
+                println!("test {result}");
+                let (name, verdict) = result.split_once(" ... ").unwrap();
+                self.good = verdict == "ok";
+                self.passed += usize::from(self.good);
+                self.waiting.retain(|waiting| waiting != name);
+            }
+            None if !self.good && line.starts_with("    ") => println!("{line}"),
+            None => self.other.push(line),
         }
-        Err(_) => true,
     }
 }
 

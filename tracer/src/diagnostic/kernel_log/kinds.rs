@@ -18,6 +18,8 @@ const TABLE: &[(&[&str], Kind)] = &[
     (&["has not been acquired before"], Kind::Reference),
     (&["must be referenced when passed"], Kind::Reference),
     (&["expects refer"], Kind::Reference),
+    (&["expects refcounted"], Kind::Reference),
+    (&["would lead to reference leak"], Kind::ReferenceLeak),
     (&["passed to release func"], Kind::Reference),
     (&["!read_ok"], Kind::UninitRegister),
     (&["is invalid"], Kind::InvalidRegister),

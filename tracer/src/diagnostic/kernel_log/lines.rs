@@ -101,9 +101,12 @@ impl Trace {
         }
     }
 
-    /// The kernel's reason: the last line; those before it belong to what it says.
+    /// The kernel's reason: the last line; those before it belong to what it says. (From 6.14 on, the line after the
+    /// one that names a leaked reference says what the leak would come of.)
     pub(super) fn message(&self) -> Option<String> {
-        self.message.last().cloned()
+        let last = self.message.last()?;
+        let leak = self.message.iter().rev().find(|line| line.starts_with("Unreleased reference"));
+        Some(leak.filter(|_| last.contains("reference leak")).unwrap_or(last).clone())
     }
 
     pub(super) fn last_insn(&self) -> Option<u32> {

@@ -139,6 +139,15 @@ fn a_report_of_an_unknown_category_speaks_for_itself() {
 }
 
 #[test]
+fn the_leaked_reference_is_the_reason() {
+    let log = "4: (85) call bpf_ringbuf_reserve#131\n5: (95) exit\nUnreleased reference id=2 alloc_insn=4\n\
+               BPF_EXIT instruction in main prog would lead to reference leak\nprocessed 6 insns\n";
+    let diagnostic = kernel_log::parse(log).expect("it has a reason");
+    assert_eq!((diagnostic.kind, diagnostic.insn), ("reference_leak", Some(5)));
+    assert_eq!(diagnostic.path.iter().map(|step| step.insn).collect::<Vec<_>>(), [4, 5]);
+}
+
+#[test]
 fn a_log_without_a_reason_is_none() {
     for log in ["", "\n", "processed 3 insns (limit 1000000)\n", "0: (95) exit\n", "func#0 @0\n"] {
         assert_eq!(kernel_log::parse(log), None, "{log:?}");

@@ -10,10 +10,11 @@ mod tracing;
 use self::tracing::raw_slot;
 use super::env::Env;
 use super::explore::Extend;
+use super::feature::Feature;
 use super::memory::Dir;
 use super::program::ProgType;
 use super::reg::{Base, Reg};
-use super::report::{Checked, unmodelled};
+use super::report::{Checked, reject, unmodelled};
 
 pub(super) use net::sock_access;
 
@@ -33,7 +34,24 @@ impl Env<'_> {
                 | ProgType::SYSCALL
                 | ProgType::NETFILTER
                 | ProgType::LIRC_MODE2
+                | ProgType::CGROUP_DEVICE
         )
+    }
+
+    /// Padding of a context may be read as far as the walk is concerned, but the rewriting of accesses that follows it
+    /// finds no field there (`convert_ctx_accesses()`).
+    pub(super) fn check_conversion(&self) -> Checked {
+        let has_padding = self.profile.release < super::profile::Release::new(5, 16);
+        if !has_padding || !net::reads_skb(self.prog.kind) {
+            return Ok(());
+        }
+        for (insn, aux) in self.insns.iter().zip(&self.aux) {
+            let through_ctx = aux.ptr_type.is_some_and(|t| t.is(Base::Ctx));
+            if through_ctx && net::SKB_UNCONVERTED.contains(&insn.off) {
+                reject!(Misconfigured, "bpf verifier is misconfigured");
+            }
+        }
+        Ok(())
     }
 
     /// What an access to the context yields; `None` if it is not allowed.
@@ -44,7 +62,8 @@ impl Env<'_> {
         match self.prog.kind {
             ProgType::KPROBE => {
                 const SIZE_OF_PT_REGS: i64 = 168;
-                scalar(off >= 0 && off + s <= SIZE_OF_PT_REGS && dir == Dir::Read && aligned)
+                let writes = self.has(Feature::KprobeWrites);
+                scalar(off >= 0 && off + s <= SIZE_OF_PT_REGS && (dir == Dir::Read || writes) && aligned)
             }
             ProgType::TRACEPOINT => {
                 let max =

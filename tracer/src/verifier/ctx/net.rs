@@ -102,6 +102,25 @@ const SK_SKB: SkbView = SkbView {
     data_meta: false,
 };
 
+/// Padding of `__sk_buff` before 5.16 that reads of are let through but never rewritten.
+pub(super) const SKB_UNCONVERTED: std::ops::Range<i16> = 180..184;
+
+/// True if the context is a `__sk_buff`.
+pub(super) const fn reads_skb(kind: ProgType) -> bool {
+    matches!(
+        kind,
+        ProgType::SOCKET_FILTER
+            | ProgType::SCHED_CLS
+            | ProgType::SCHED_ACT
+            | ProgType::CGROUP_SKB
+            | ProgType::LWT_IN
+            | ProgType::LWT_OUT
+            | ProgType::LWT_XMIT
+            | ProgType::LWT_SEG6LOCAL
+            | ProgType::SK_SKB
+    )
+}
+
 fn pointer(base: Base) -> Option<Reg> {
     Some(Reg::pointer(Type::plain(base), NO_DATA))
 }

@@ -238,7 +238,7 @@ pub(super) static GATES: &[Gate] = &[
         Row { func: 80, on: 0b0010, var: "bpf_get_current_cgroup_id", when: Always },
         Row { func: 123, on: 0b0010, var: "bpf_get_current_ancestor_cgroup_id", when: Always },
     ] },
-    Gate { name: "cgroup_dev", links: &[Link { on: 0b0001, before: &[], default: "" }, Link { on: 0b0110, before: &["cgroup_common","cgroup_current"], default: "bpf_base" }, Link { on: 0b1000, before: &["cgroup_common"], default: "bpf_base" }], rows: &[
+    Gate { name: "cgroup_dev", links: &[Link { on: 0b0001, before: &[], default: "cgroup_base" }, Link { on: 0b0110, before: &["cgroup_common","cgroup_current"], default: "bpf_base" }, Link { on: 0b1000, before: &["cgroup_common"], default: "bpf_base" }], rows: &[
         Row { func: 25, on: 0b1110, var: "bpf_event_output_data", when: Always },
     ] },
     Gate { name: "flow_dissector", links: &[Link { on: 0b1111, before: &[], default: "bpf_sk_base" }], rows: &[

@@ -4,11 +4,13 @@
 mod command;
 mod ends;
 mod filters;
+mod gate;
 mod kernel;
 mod live;
 mod loss;
 mod mistakes;
 mod privilege;
+mod ptrace;
 mod stall;
 mod storm;
 mod tiny;
@@ -18,6 +20,7 @@ use crate::harness::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
     let areas = [
+        gate::tests(),
         mistakes::tests(),
         privilege::tests(),
         filters::tests(),

@@ -41,7 +41,8 @@ fn storm(hook: &str, count: usize) {
 /// Where a kernel can be preempted in the middle of a program, it skips that program's runs on the
 /// same CPU (kernel/bpf/trampoline.c, `__bpf_prog_enter_recur`; kernel/trace/bpf_trace.c, since
 /// tracepoints no longer disable preemption), and counts them. Of the four, 7.2 can be preempted
-/// without being asked to (CONFIG_PREEMPT_LAZY). Kprobes run with preemption disabled.
+/// without being asked to (CONFIG_PREEMPT_LAZY). Our programs disable preemption but for their first
+/// and last instructions: seldom, one is caught there. Kprobes run with preemption disabled.
 pub(crate) fn skips_programs(hook: &str) -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     hook != "kprobe" && release.starts_with("7.")
@@ -78,8 +79,13 @@ fn storm_of_failures() {
         let ended = live.stop();
         let execs = ended.execs();
         let tags = live::tags(&execs);
-        let missing = tiny::missing("early", 1_000, &tags) + tiny::missing("late", 1_000, &tags);
-        if !skips_programs(hook) {
+        // An argument that is not resident at the return of a failed exec is null: then the tag is.
+        let unread = execs.iter().filter(|exec| exec["argv"][1].is_null()).count();
+        let missing = tiny::missing("early", 1_000, &tags) + tiny::missing("late", 1_000, &tags) - unread;
+        if hook == "kprobe" {
+            // A kretprobe remembers a limited number of calls: on 5.10 as many as there are CPUs.
+            assert_eq!(missing as u64, ended.lost(), "seen + lost = made: {}", ended.said);
+        } else if !skips_programs(hook) {
             assert_eq!((missing, ended.lost()), (0, 0), "{hook}: {}", ended.said);
         } else if hook == "fentry" {
             assert_eq!(missing as u64, ended.lost(), "seen + lost = made: {}", ended.said);

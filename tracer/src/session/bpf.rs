@@ -1,0 +1,272 @@
+//! bpf(2) as far as a loader needs it: one function per command.
+//!
+//! *Invariant:* what is zero in an attribute is what the kernel takes for "not given", and no attribute
+//! has padding, which would not be zero; a descriptor that comes back is owned.
+//!
+//! *Must not know:* what is loaded, and why.
+
+use std::{
+    ffi::CStr,
+    io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+// uapi/linux/bpf.h, `enum bpf_cmd`
+const MAP_CREATE: libc::c_int = 0;
+const MAP_UPDATE_ELEM: libc::c_int = 2;
+const PROG_LOAD: libc::c_int = 5;
+const RAW_TRACEPOINT_OPEN: libc::c_int = 17;
+const BTF_LOAD: libc::c_int = 18;
+const MAP_FREEZE: libc::c_int = 22;
+
+/// A name as the kernel keeps it: at most 15 bytes.
+pub(super) type Name = [u8; 16];
+
+/// The name, cut to what the kernel keeps. It takes letters, digits, `_` and `.` (kernel/bpf/
+/// syscall.c, `bpf_obj_name_cpy`).
+pub(super) fn name(text: &str) -> Name {
+    let mut name = [0; 16];
+    let allowed = text.bytes().map(|b| if b.is_ascii_alphanumeric() || b == b'.' { b } else { b'_' });
+    name.iter_mut().take(15).zip(allowed).for_each(|(to, from)| *to = from);
+    name
+}
+
+/// Calls bpf(2).
+///
+/// # Safety
+/// `attr` is the beginning of `union bpf_attr` as the command knows it, and whatever it points to
+/// lives across the call and may be written where the kernel writes.
+unsafe fn bpf<T>(command: libc::c_int, attr: &T) -> io::Result<libc::c_int> {
+    // SAFETY: the caller's promise.
+    let ret = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr), size_of::<T>()) };
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret as libc::c_int) }
+}
+
+/// # Safety
+/// As for [`bpf`], and the command answers with a new descriptor.
+unsafe fn bpf_fd<T>(command: libc::c_int, attr: &T) -> io::Result<OwnedFd> {
+    // SAFETY: the caller's promise; the descriptor is new, so nobody else owns it.
+    unsafe { Ok(OwnedFd::from_raw_fd(bpf(command, attr)?)) }
+}
+
+/// What a map is.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(super) struct MapAttr {
+    pub(super) map_type: u32,
+    pub(super) key_size: u32,
+    pub(super) value_size: u32,
+    pub(super) max_entries: u32,
+    pub(super) flags: u32,
+    pub(super) inner_map_fd: u32,
+    pub(super) numa_node: u32,
+    pub(super) name: Name,
+}
+
+pub(super) fn map_create(attr: &MapAttr) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    unsafe { bpf_fd(MAP_CREATE, attr) }
+}
+
+#[repr(C)]
+struct ElemAttr {
+    map_fd: u32,
+    _pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Sets one element. `key` and `value` have the map's sizes.
+pub(super) fn map_update(map: BorrowedFd<'_>, key: &[u8], value: &[u8], flags: u64) -> io::Result<()> {
+    let attr = ElemAttr {
+        map_fd: map.as_raw_fd() as u32,
+        _pad: 0,
+        key: key.as_ptr() as u64,
+        value: value.as_ptr() as u64,
+        flags,
+    };
+    // SAFETY: the kernel reads key and value, which have the sizes that the map was created with.
+    unsafe { bpf(MAP_UPDATE_ELEM, &attr).map(drop) }
+}
+
+/// From now on user space cannot change the map: its values are constants for the verifier.
+pub(super) fn map_freeze(map: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no pointers.
+    unsafe { bpf(MAP_FREEZE, &(map.as_raw_fd() as u32)).map(drop) }
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct BtfAttr {
+    btf: u64,
+    log_buf: u64,
+    size: u32,
+    log_size: u32,
+    log_level: u32,
+    _pad: u32,
+}
+
+// Without padding, a size is the sum of the members' sizes.
+const _: () = assert!(size_of::<MapAttr>() == 7 * 4 + 16);
+const _: () = assert!(size_of::<ElemAttr>() == 2 * 4 + 3 * 8);
+const _: () = assert!(size_of::<BtfAttr>() == 2 * 8 + 4 * 4);
+const _: () = assert!(size_of::<LoadAttr>() == 5 * 8 + 16 * 4 + 16);
+const _: () = assert!(size_of::<RawTracepointAttr>() == 8 + 2 * 4);
+
+/// Loads type information. A second time with a log if the kernel refuses it.
+pub(super) fn btf_load(btf: &[u8]) -> Result<OwnedFd, Refused> {
+    let mut log = vec![0; 64 << 10];
+    let mut attr = BtfAttr { btf: btf.as_ptr() as u64, size: btf.len() as u32, ..BtfAttr::default() };
+    // SAFETY: the kernel reads `size` bytes.
+    let error = match unsafe { bpf_fd(BTF_LOAD, &attr) } {
+        Ok(btf) => return Ok(btf),
+        Err(error) => error,
+    };
+    (attr.log_level, attr.log_size, attr.log_buf) = (1, log.len() as u32, log.as_mut_ptr() as u64);
+    // SAFETY: as above, and the log is writable.
+    match unsafe { bpf_fd(BTF_LOAD, &attr) } {
+        Ok(btf) => Ok(btf),
+        Err(_) => Err(Refused { error, log: text(&log) }),
+    }
+}
+
+/// A log up to its NUL.
+fn text(log: &[u8]) -> String {
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).into_owned()
+}
+
+/// A program, ready to be loaded.
+pub(super) struct ProgramAttr<'a> {
+    pub(super) program_type: u32,
+    pub(super) attach_type: u32,
+    pub(super) flags: u32,
+    pub(super) name: Name,
+    /// Whole instructions of 8 bytes.
+    pub(super) insns: &'a [u8],
+    pub(super) license: &'a CStr,
+    pub(super) btf: Option<ProgramBtf<'a>>,
+    /// A type of the kernel's BTF, or 0.
+    pub(super) attach_type_id: u32,
+}
+
+/// The object's BTF, as the kernel has it, with the records of one program that refer to it.
+pub(super) struct ProgramBtf<'a> {
+    pub(super) fd: BorrowedFd<'a>,
+    /// `struct bpf_func_info`.
+    pub(super) functions: &'a [[u32; 2]],
+    /// `struct bpf_line_info`.
+    pub(super) lines: &'a [[u32; 4]],
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LoadAttr {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: Name,
+    prog_ifindex: u32,
+    expected_attach_type: u32,
+    prog_btf_fd: u32,
+    func_info_rec_size: u32,
+    func_info: u64,
+    func_info_cnt: u32,
+    line_info_rec_size: u32,
+    line_info: u64,
+    line_info_cnt: u32,
+    attach_btf_id: u32,
+    attach_prog_fd: u32,
+    core_relo_cnt: u32,
+}
+
+/// Bytes that a verifier log may have before it is cut.
+const MOST_LOG: usize = 16 << 20;
+/// kernel/bpf/verifier.c: a pending signal ends the verification with EAGAIN.
+const TRIES: usize = 5;
+
+/// Why something was not loaded.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) error: io::Error,
+    /// What the verifier says; empty if it was not asked.
+    pub(super) log: String,
+}
+
+/// Loads a program. A second time with a log if the kernel refuses it.
+pub(super) fn prog_load(program: &ProgramAttr<'_>) -> Result<OwnedFd, Refused> {
+    let mut attr = LoadAttr {
+        prog_type: program.program_type,
+        insn_cnt: (program.insns.len() / 8) as u32,
+        insns: program.insns.as_ptr() as u64,
+        license: program.license.as_ptr() as u64,
+        prog_flags: program.flags,
+        prog_name: program.name,
+        expected_attach_type: program.attach_type,
+        attach_btf_id: program.attach_type_id,
+        ..LoadAttr::default()
+    };
+    if let Some(ProgramBtf { fd, functions, lines }) = program.btf {
+        attr.prog_btf_fd = fd.as_raw_fd() as u32;
+        attr.func_info_rec_size = size_of::<[u32; 2]>() as u32;
+        attr.func_info = functions.as_ptr() as u64;
+        attr.func_info_cnt = functions.len() as u32;
+        attr.line_info_rec_size = size_of::<[u32; 4]>() as u32;
+        attr.line_info = lines.as_ptr() as u64;
+        attr.line_info_cnt = lines.len() as u32;
+    }
+    let first = match load(&attr) {
+        Ok(program) => return Ok(program),
+        Err(error) => error,
+    };
+    let mut log = vec![0; 64 << 10];
+    loop {
+        (attr.log_level, attr.log_size, attr.log_buf) = (1, log.len() as u32, log.as_mut_ptr() as u64);
+        match load(&attr) {
+            Ok(program) => return Ok(program),
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && log.len() < MOST_LOG => {
+                log = vec![0; log.len() * 4];
+            }
+            Err(_) => {
+                return Err(Refused { error: first, log: text(&log) });
+            }
+        }
+    }
+}
+
+fn load(attr: &LoadAttr) -> io::Result<OwnedFd> {
+    let mut tries = TRIES;
+    loop {
+        // SAFETY: instructions, licence and records live in `prog_load`; the log is writable.
+        match unsafe { bpf_fd(PROG_LOAD, attr) } {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && tries > 0 => tries -= 1,
+            result => return result,
+        }
+    }
+}
+
+#[repr(C)]
+struct RawTracepointAttr {
+    name: u64,
+    prog_fd: u32,
+    _pad: u32,
+}
+
+/// Attaches a program to a raw tracepoint by name; one that knows where it belongs since it was
+/// loaded (a trampoline, a BTF raw tracepoint), without a name. Closing the link detaches it.
+pub(super) fn raw_tracepoint_open(name: Option<&CStr>, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let attr = RawTracepointAttr {
+        name: name.map_or(0, |name| name.as_ptr() as u64),
+        prog_fd: program.as_raw_fd() as u32,
+        _pad: 0,
+    };
+    // SAFETY: the name is a C string.
+    unsafe { bpf_fd(RAW_TRACEPOINT_OPEN, &attr) }
+}
