@@ -1,5 +1,6 @@
 //! The running kernel, as an oracle: bpf(2) and nothing around it.
 
+use std::fmt::Write;
 use std::io;
 
 use tracer::generate::Types;
@@ -63,6 +64,23 @@ pub(crate) struct Answer {
     /// The last instruction that it walked, if it was asked for that.
     pub(crate) insn: Option<u32>,
     pub(crate) processed: Option<u32>,
+}
+
+impl Answer {
+    /// Appends a line: the case's number, errno or 0, the instruction or `-`, instructions walked or `-`, words.
+    pub(crate) fn write(&self, case: usize, out: &mut String) {
+        let or_dash = |number: Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
+        let (errno, insn, walked) = (self.errno.unwrap_or(0), or_dash(self.insn), or_dash(self.processed));
+        let _ = writeln!(out, "{case}\t{errno}\t{insn}\t{walked}\t{}", self.message.replace('\t', " "));
+    }
+
+    pub(crate) fn parse(line: &str) -> Option<(usize, Self)> {
+        let mut fields = line.splitn(5, '\t');
+        let case = fields.next()?.parse().ok()?;
+        let errno = Some(fields.next()?.parse().ok()?).filter(|errno| *errno != 0);
+        let (insn, processed) = (fields.next()?.parse().ok(), fields.next()?.parse().ok());
+        Some((case, Self { errno, insn, processed, message: fields.next()?.to_owned() }))
+    }
 }
 
 /// The kernel, with the maps and types of generated programs in it.
