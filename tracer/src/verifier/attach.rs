@@ -9,6 +9,22 @@ use super::profile::Release;
 use super::program::{AttachType, ProgType};
 use super::report::{Checked, reject, unmodelled};
 
+/// Who may modify a registered function's result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Modify {
+    AwakeAlone,
+    AlsoAsleep,
+}
+
+/// `bpf_test_modify_return_ids` (net/bpf/test_run.c), `bpf_mptcp_fmodret_ids` (net/mptcp/bpf.c).
+const MODIFIABLE: &[(&str, Release, Modify)] = &[
+    ("bpf_modify_return_test", Release::new(6, 3), Modify::AwakeAlone),
+    ("bpf_modify_return_test2", Release::new(6, 3), Modify::AwakeAlone),
+    ("bpf_modify_return_test_tp", Release::new(6, 3), Modify::AwakeAlone),
+    ("bpf_fentry_test1", Release::new(6, 3), Modify::AlsoAsleep),
+    ("update_socket_protocol", Release::new(6, 3), Modify::AwakeAlone),
+];
+
 impl Env<'_> {
     /// True if the LSM hook returns nothing.
     pub(super) fn lsm_hook_is_void(&self) -> bool {
@@ -122,6 +138,9 @@ impl Env<'_> {
 
     /// Sleepable tracing programs attach to functions that may fail by injection, or to system calls.
     fn check_sleepable_function(&self, name: &str) -> Checked {
+        if self.modifiable(name) == Some(Modify::AlsoAsleep) {
+            return Ok(());
+        }
         let syscall = name.starts_with("__x64_sys_");
         match self.profile.config.error_injection {
             Some(true) if syscall => Ok(()),
@@ -132,6 +151,13 @@ impl Env<'_> {
         }
     }
 
+    /// Functions that are registered for it may be modified whatever the configuration (`register_btf_fmodret_id_set()`).
+    fn modifiable(&self, name: &str) -> Option<Modify> {
+        let release = self.profile.release;
+        let row = MODIFIABLE.iter().find(|(function, since, _)| *function == name && release >= *since);
+        row.map(|(_, _, how)| *how)
+    }
+
     /// From 7.0 on, a kernel without error injection takes sleepable and result-changing programs on system calls
     /// (`has_arch_syscall_prefix()`, kernel/bpf/verifier.c of 7.2).
     fn is_open_syscall(&self, name: &str) -> bool {
@@ -139,7 +165,7 @@ impl Env<'_> {
     }
 
     fn check_modify_return(&self, name: &str) -> Checked {
-        if name.starts_with("security_") {
+        if name.starts_with("security_") || self.modifiable(name).is_some() {
             return Ok(());
         }
         match self.profile.config.error_injection {

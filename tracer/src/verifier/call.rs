@@ -37,6 +37,9 @@ pub(super) fn mark_call_points(env: &mut Env, t: usize) {
     if insn.is_helper_call() && helper::changes_packet(insn.imm as u32, env.tail_calls()) {
         env.mark_changes_packet(t as u32);
     }
+    if env.is_throw(insn) {
+        env.mark_may_throw(t as u32);
+    }
     if insn.is_kfunc_call() && env.is_iter_next(insn) {
         let a = &mut env.aux[t];
         a.iter_next = true;
@@ -74,10 +77,30 @@ impl Env<'_> {
         Ok(())
     }
 
+    /// Whether this program may call a helper: by its type, and for some by configuration or attach target.
+    fn helper_gate(&self, func: u32) -> Lookup {
+        let bit = self.profile.table_bit();
+        // CONFIG_BPF_KPROBE_OVERRIDE depends on error injection.
+        if func == id::OVERRIDE_RETURN && self.profile.config.error_injection == Some(false) {
+            return Lookup::NotAllowed;
+        }
+        let iterates = |names: &[&str]| {
+            self.prog.kind == ProgType::TRACING
+                && self.prog.attach == AttachType::TRACE_ITER
+                && self.attach_target().is_some_and(|target| names.contains(&target.name.as_str()))
+        };
+        // `bpf_iter_tcp_get_func_proto()`, `bpf_iter_unix_get_func_proto()`.
+        if matches!(func, id::SETSOCKOPT | id::GETSOCKOPT) && iterates(&["bpf_iter_tcp", "bpf_iter_unix"]) {
+            let name = if func == id::SETSOCKOPT { "bpf_sk_setsockopt" } else { "bpf_sk_getsockopt" };
+            return helper::proto(name, bit);
+        }
+        helper::lookup(func, self.prog, bit, self.known_helpers())
+    }
+
     pub(super) fn step_helper_call(&mut self, insn: Insn) -> Checked<Flow> {
         let func = insn.imm as u32;
         let name = helper::name(func);
-        let proto = match helper::lookup(func, self.prog, self.profile.table_bit(), self.known_helpers()) {
+        let proto = match self.helper_gate(func) {
             Lookup::Found(p) => p,
             Lookup::Unknown => {
                 reject!(UnknownFunction, "invalid func {}#{}", self.func_label(insn.imm), insn.imm)

@@ -65,13 +65,13 @@ pub(super) fn check_reachable(env: &mut Env) -> Checked {
     let mut state = vec![0u8; count];
     let mut stack: Vec<u32> = vec![0];
     state[0] = DISCOVERED;
-    while let Some(&t) = stack.last() {
-        match visit(env, t as usize, &mut state, &mut stack)? {
-            Next::Deeper => {}
-            Next::Done => {
-                state[t as usize] = EXPLORED;
-                stack.pop();
-            }
+    walk(env, &mut state, &mut stack)?;
+    if let Some(callback) = env.exception_callback() {
+        let start = env.subprogs[callback as usize].start;
+        if state[start as usize] != EXPLORED {
+            state[start as usize] = DISCOVERED;
+            stack.push(start);
+            walk(env, &mut state, &mut stack)?;
         }
     }
     let skips_second = wide_step(env) == 2;
@@ -88,6 +88,19 @@ pub(super) fn check_reachable(env: &mut Env) -> Checked {
             i += 1;
         }
         i += 1;
+    }
+    Ok(())
+}
+
+fn walk(env: &mut Env, state: &mut [u8], stack: &mut Vec<u32>) -> Checked {
+    while let Some(&t) = stack.last() {
+        match visit(env, t as usize, state, stack)? {
+            Next::Deeper => {}
+            Next::Done => {
+                state[t as usize] = EXPLORED;
+                stack.pop();
+            }
+        }
     }
     Ok(())
 }

@@ -69,6 +69,10 @@ impl Env<'_> {
         *budget -= s.end - s.start;
         for i in s.start..s.end {
             let insn = self.insns[i as usize];
+            if insn.is_kfunc_call() {
+                self.check_throw_in_chain(i, chain)?;
+                continue;
+            }
             let callback = insn.is_subprog_address() && self.has(Feature::SubprogPointers);
             if !insn.is_subprog_call() && !callback {
                 continue;
@@ -77,6 +81,9 @@ impl Env<'_> {
             let c = &self.subprogs[callee as usize];
             if c.is_async && callback {
                 continue;
+            }
+            if c.is_exception_callback {
+                reject!(FunctionNotAllowed, "insn {i} cannot call exception cb directly");
             }
             let restarts = c.global && self.profile.release >= Release::new(7, 0);
             let frame = if restarts { 0 } else { frame + 1 };
@@ -88,6 +95,13 @@ impl Env<'_> {
             }
             let chain: Vec<usize> = chain.iter().copied().chain([callee as usize]).collect();
             self.check_chain(root, &chain, depth, frame, budget)?;
+        }
+        // Before 7.0 a function's own tail calls counted for its callers alone.
+        let concerned =
+            if self.profile.release >= Release::new(7, 0) { chain.len() } else { chain.len() - 1 };
+        let receives = |sub: &usize| self.subprogs[*sub].is_exception_callback;
+        if s.has_tail_call && chain[..concerned].iter().any(receives) {
+            reject!(TailCall, "cannot tail call within exception cb");
         }
         Ok(())
     }

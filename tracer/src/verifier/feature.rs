@@ -96,6 +96,8 @@ features! {
     SameRegisterBranches (7, 0) "bpf: Skip bounds adjustment for conditional jumps on same scalar register",
     ImpossibleBranches (7, 0) "(a branch that leaves no value is not walked: simulate_both_branches_taken() of 7.2)",
     ElidedNullChecks (6, 14) "bpf: verifier: Support eliding map lookup nullness",
+    Exceptions (6, 7) "bpf: Implement support for adding hidden subprogs",
+    ThrowingGlobals (7, 2) "(a call to a global function that may throw is walked as if it did: check_func_call() of 7.2)",
     StackArguments (7, 2) "(arguments beyond the fifth are passed through R11: 7.2)",
 }
 

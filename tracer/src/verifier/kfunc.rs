@@ -93,7 +93,6 @@ const SPECIAL: &[&str] = &[
     "bpf_percpu_obj_new",
     "bpf_percpu_obj_drop_impl",
     "bpf_percpu_obj_drop",
-    "bpf_throw",
     "bpf_wq_init",
     "bpf_wq_set_callback_impl",
     "bpf_wq_set_callback",
@@ -216,6 +215,9 @@ impl Env<'_> {
                 reject!(Reference, "kfunc {name}#{} reference has not been acquired before", insn.imm);
             }
         }
+        if name == super::exception::THROW {
+            self.check_thrown()?;
+        }
         self.clear_caller_saved();
         self.set_kfunc_result(&k, &mut meta)?;
         if self.kfunc_changes_packet(&name) {
@@ -223,6 +225,9 @@ impl Env<'_> {
         }
         if k.has(kf::KF_ITER_NEXT) {
             self.iter_next(&meta)?;
+        }
+        if name == super::exception::THROW {
+            return self.leave_by_exception();
         }
         Ok(Flow::Next)
     }

@@ -27,6 +27,7 @@ mod ctx;
 mod depth;
 mod dynptr;
 mod env;
+mod exception;
 mod explore;
 mod fastcall;
 pub mod feature;
@@ -170,6 +171,10 @@ fn run(env: &mut Env) -> Checked {
 
 /// Global functions that something calls, each by itself, until none is new.
 fn walk_globals(env: &mut Env) -> Checked {
+    // What receives exceptions counts as called.
+    if let Some(callback) = env.exception_callback() {
+        env.subprogs[callback as usize].called = true;
+    }
     loop {
         let mut progress = false;
         for sub in 1..env.subprogs.len() {

@@ -16,7 +16,8 @@ impl Env<'_> {
     /// Find the subprograms and their functions.
     pub(super) fn find_functions(&mut self) -> Checked {
         let pointers = if self.has(Feature::SubprogPointers) { Pointers::Known } else { Pointers::Unknown };
-        let starts = find_subprogs(self.insns, pointers)?;
+        let callback = self.exception_callback_start()?;
+        let starts = find_subprogs(self.insns, pointers, callback)?;
         let count = self.insns.len() as u32;
         let ends = starts.iter().skip(1).copied().chain(std::iter::once(count));
         self.subprogs = starts
@@ -29,8 +30,11 @@ impl Env<'_> {
                 has_tail_call: false,
                 has_ld_abs: false,
                 changes_packet: false,
-                is_callback: false,
-                is_async: false,
+                // As the kernel marks them, all three.
+                is_callback: callback == Some(*s),
+                is_async: callback == Some(*s),
+                is_exception_callback: callback == Some(*s),
+                may_throw: false,
                 global: false,
                 name: String::new(),
                 func: None,

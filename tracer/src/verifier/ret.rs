@@ -86,8 +86,17 @@ impl Env<'_> {
     }
 
     pub(super) fn check_return_value(&mut self) -> Checked {
-        let frame = self.cur.frame();
-        let (entry, sub) = (frame.entry, frame.subprog);
+        self.check_return_register(0)
+    }
+
+    /// The result of the program, or of a function judged by itself, in this register of whatever frame.
+    pub(super) fn check_return_register(&mut self, r: u8) -> Checked {
+        let Some(frame) = self.cur.frames.first() else { return Ok(()) };
+        let (entry, mut sub) = (frame.entry, frame.subprog);
+        if self.subprogs[sub as usize].is_exception_callback {
+            // What it returns is the program's result.
+            sub = 0;
+        }
         if sub == 0
             && self.prog.kind == ProgType::LSM
             && self.prog.attach != A::LSM_CGROUP
@@ -103,8 +112,8 @@ impl Env<'_> {
         {
             return Ok(());
         }
-        self.read_reg(0)?;
-        let r0 = *self.cur.reg(0);
+        self.read_reg(r)?;
+        let r0 = *self.cur.reg(r);
         let exit = if entry == Entry::AsyncCallback { "At async callback return" } else { "At program exit" };
         let range = if entry == Entry::AsyncCallback {
             if self.profile.release >= Release::new(6, 17) {
@@ -115,7 +124,7 @@ impl Env<'_> {
             if !r0.is_scalar() {
                 reject!(
                     ReturnValue,
-                    "At subprogram exit the register R0 is not a scalar value ({})",
+                    "At subprogram exit the register R{r} is not a scalar value ({})",
                     self.type_text(r0.ty)
                 );
             }
@@ -127,10 +136,10 @@ impl Env<'_> {
             }
         };
         if !r0.is_scalar() {
-            reject!(ReturnValue, "{exit} the register R0 is not a known value ({})", self.type_text(r0.ty));
+            reject!(ReturnValue, "{exit} the register R{r} is not a known value ({})", self.type_text(r0.ty));
         }
         if self.profile.release >= Release::new(6, 8) {
-            self.mark_precise(0)?;
+            self.mark_precise(r)?;
         }
         let narrow = self.prog.kind == ProgType::LSM && self.prog.attach != A::LSM_CGROUP;
         let ok = if self.has(Feature::ReturnRanges) {
@@ -142,7 +151,7 @@ impl Env<'_> {
         } else {
             Tnum::range(range.0 as u64, range.1 as u64).contains(r0.v.t)
         };
-        if ok { Ok(()) } else { Err(self.bad_return(&r0, range, exit, "R0")) }
+        if ok { Ok(()) } else { Err(self.bad_return(&r0, range, exit, &format!("R{r}"))) }
     }
 
     fn check_async_return(&mut self, r0: &Reg) -> Checked {

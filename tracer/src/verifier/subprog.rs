@@ -29,6 +29,10 @@ pub(super) struct Subprog {
     pub changes_packet: bool,
     pub is_callback: bool,
     pub is_async: bool,
+    /// Receives what the program throws.
+    pub is_exception_callback: bool,
+    /// It, or what it calls, may throw.
+    pub may_throw: bool,
     pub global: bool,
     pub name: String,
     /// Its function in the program's BTF.
@@ -70,9 +74,15 @@ impl Env<'_> {
         self.subprogs[i].changes_packet = true;
     }
 
+    pub(super) fn mark_may_throw(&mut self, pc: u32) {
+        let i = self.subprog_of(pc);
+        self.subprogs[i].may_throw = true;
+    }
+
     pub(super) fn merge_effects(&mut self, caller: u32, callee: u32) {
         let (a, b) = (self.subprog_of(caller), self.subprog_of(callee));
         self.subprogs[a].changes_packet |= self.subprogs[b].changes_packet;
+        self.subprogs[a].may_throw |= self.subprogs[b].may_throw;
     }
 
     pub(super) fn step_subprog_call(&mut self, insn: Insn) -> Checked<Flow> {
@@ -153,10 +163,10 @@ impl Env<'_> {
             let link = reg.link;
             *reg = Reg { link, live: Live::WRITTEN, ..Reg::UNKNOWN };
         }
-        Ok(Flow::Next)
+        self.after_call_that_may_throw(sub)
     }
 
-    fn returns_void(&self, sub: u32) -> bool {
+    pub(super) fn returns_void(&self, sub: u32) -> bool {
         let (Some(btf), Some(func)) = (&self.prog.btf, self.subprogs[sub as usize].func) else {
             return false;
         };
@@ -255,7 +265,7 @@ impl Env<'_> {
 
     fn check_global_dynptr(&self, r: u8, reg: &Reg) -> Checked {
         if reg.ty.is(Base::Dynptr) {
-            return Ok(());
+            return self.check_fixed_offset(reg, r, Fixed::Refused);
         }
         if !reg.ty.is(Base::Stack) {
             reject!(SubprogArgs, "arg#{} expected pointer to stack or const struct bpf_dynptr", r - 1);
@@ -285,6 +295,7 @@ impl Env<'_> {
             return Ok(());
         }
         let args = self.global_args(sub)?;
+        self.check_exception_callback(sub, &args)?;
         for (i, arg) in args.iter().enumerate() {
             let r = 1 + i as u8;
             let mut reg = match *arg {
@@ -325,7 +336,7 @@ impl Env<'_> {
         Ok(Flow::End)
     }
 
-    fn check_exit_locks(&self) -> Checked {
+    pub(super) fn check_exit_locks(&self) -> Checked {
         let outermost = self.cur.frames.len() == 1;
         if self.cur.lock.is_some() && (outermost || self.profile.release < Release::new(6, 8)) {
             reject!(Lock, "bpf_spin_unlock is missing");
@@ -577,8 +588,16 @@ impl Env<'_> {
 }
 
 /// The subprograms, in order, from calls and callback addresses (`add_subprog_and_kfunc()`).
-pub(super) fn find_subprogs(insns: &[Insn], pointers: Pointers) -> Result<Vec<u32>, super::report::Stop> {
+pub(super) fn find_subprogs(
+    insns: &[Insn],
+    pointers: Pointers,
+    callback: Option<u32>,
+) -> Result<Vec<u32>, super::report::Stop> {
     let mut starts = vec![0u32];
+    starts.extend(callback);
+    if callback.is_some_and(|start| start as usize >= insns.len()) {
+        reject!(BadProgram, "call to invalid destination");
+    }
     for (i, insn) in insns.iter().enumerate() {
         let refers = insn.is_subprog_call() || (pointers == Pointers::Known && insn.is_subprog_address());
         if !refers {

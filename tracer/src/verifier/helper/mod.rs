@@ -28,7 +28,7 @@ pub(super) mod id {
         SK_SELECT_REUSEPORT = 82, SK_LOOKUP_TCP = 84, SK_LOOKUP_UDP = 85, SK_RELEASE = 86, MAP_PUSH_ELEM = 87,
         MAP_POP_ELEM = 88, MAP_PEEK_ELEM = 89, SPIN_LOCK = 93, SPIN_UNLOCK = 94, SK_FULLSOCK = 95, TCP_SOCK = 96,
         SKC_LOOKUP_TCP = 99, SK_STORAGE_GET = 107, SK_STORAGE_DELETE = 108, SKB_OUTPUT = 111, XDP_OUTPUT = 121,
-        PROBE_READ_USER_STR = 114, PROBE_READ_KERNEL_STR = 115, RINGBUF_OUTPUT = 130, RINGBUF_RESERVE = 131,
+        SETSOCKOPT = 49, GETSOCKOPT = 57, OVERRIDE_RETURN = 58, PROBE_READ_USER_STR = 114, PROBE_READ_KERNEL_STR = 115, RINGBUF_OUTPUT = 130, RINGBUF_RESERVE = 131,
         RINGBUF_SUBMIT = 132, RINGBUF_DISCARD = 133, RINGBUF_QUERY = 134,
         SKC_TO_UDP6_SOCK = 140, GET_TASK_STACK = 141, INODE_STORAGE_GET = 145, INODE_STORAGE_DELETE = 146,
         TASK_STORAGE_GET = 156, TASK_STORAGE_DELETE = 157,
@@ -167,7 +167,8 @@ fn applies(when: When, prog: &Program) -> Option<bool> {
     })
 }
 
-fn proto(var: &str, kernel: u8) -> Lookup {
+/// A prototype by the name of its variable in the kernel.
+pub(super) fn proto(var: &str, kernel: u8) -> Lookup {
     match protos::PROTOS.iter().find(|p| p.var == var && p.on & kernel != 0) {
         Some(p) => Lookup::Found(p),
         None => Lookup::Unmodelled,
