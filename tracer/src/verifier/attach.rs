@@ -90,6 +90,10 @@ impl Env<'_> {
         };
         let name = target.name.as_str();
         if kind == ProgType::LSM {
+            if self.prog.attach == AttachType::LSM_CGROUP && release < Release::new(6, 0) {
+                // An attach type that the kernel does not know: refused without a word.
+                reject!(AttachTarget, "");
+            }
             if !self.prog.gpl {
                 reject!(AttachTarget, "LSM programs must have a GPL compatible license");
             }
@@ -125,7 +129,7 @@ impl Env<'_> {
         match self.prog.kind {
             ProgType::TRACING => match self.prog.attach {
                 AttachType::TRACE_FENTRY | AttachType::TRACE_FEXIT | AttachType::MODIFY_RETURN => true,
-                AttachType::TRACE_ITER => release >= Release::new(5, 19),
+                AttachType::TRACE_ITER => release >= Release::new(5, 19) || release < Release::new(5, 13),
                 _ => release < Release::new(5, 13) && self.prog.attach != AttachType::TRACE_RAW_TP,
             },
             ProgType::LSM => release < Release::new(6, 0) || self.prog.attach != AttachType::LSM_CGROUP,

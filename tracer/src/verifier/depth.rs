@@ -21,7 +21,7 @@ impl Env<'_> {
     pub(super) fn check_stack_depth(&mut self) -> Checked {
         let starts: Vec<usize> = (0..self.subprogs.len())
             .rev()
-            .filter(|i| *i == 0 || (self.subprogs[*i].is_async && self.profile.release >= Release::new(6, 6)))
+            .filter(|i| *i == 0 || (self.subprogs[*i].is_async && self.profile.release >= Release::new(6, 1)))
             .collect();
         // The kernel follows every chain of calls, however many there are; we do not.
         let mut budget = 16_000_000;

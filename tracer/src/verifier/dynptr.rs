@@ -140,6 +140,8 @@ impl Env<'_> {
         }
         // Both slots are written byte by byte, which the bounds and the state of other dynptrs must allow.
         self.stack_bounds(r, reg, reg.off as i64, 16, super::memory::Purpose::HelperWrite)?;
+        // Its writes made the stack reach this far.
+        self.cur.frames[frame].grow(-off);
         let lo = Slot::of(off).0;
         for i in [lo, lo - 1] {
             self.destroy_dynptr(frame, Slot(i))?;

@@ -98,6 +98,8 @@ features! {
     ElidedNullChecks (6, 14) "bpf: verifier: Support eliding map lookup nullness",
     Exceptions (6, 7) "bpf: Implement support for adding hidden subprogs",
     ThrowingGlobals (7, 2) "(a call to a global function that may throw is walked as if it did: check_func_call() of 7.2)",
+    FunctionAddresses (6, 4) "bpf: Allow ld_imm64 instruction to point to kfunc.",
+    AnyMapForEach (6, 9) "(for_each_map_elem at one place may be handed different maps: set_map_elem_callback_state() of 6.12)",
     StackArguments (7, 2) "(arguments beyond the fifth are passed through R11: 7.2)",
 }
 

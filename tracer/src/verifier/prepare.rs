@@ -362,7 +362,7 @@ impl Env<'_> {
         let id = TypeId(insn.imm as u32);
         let ty = match btf.get(id) {
             Some(T::Var(v)) => v.type_id,
-            Some(T::Func(_)) if self.has(Feature::SubprogPointers) => {
+            Some(T::Func(_)) if self.has(Feature::FunctionAddresses) => {
                 return Ok(Reg::pointer(Type::new(Base::Mem, Flags::RDONLY), Data::Size(0)));
             }
             Some(_) => reject!(BadProgram, "pseudo btf_id {} in ldimm64 isn't KIND_VAR.", id.0),

@@ -531,6 +531,9 @@ impl Env<'_> {
             }
             id::FOR_EACH_MAP_ELEM => {
                 let Some((map, _)) = call.map else { unmodelled!("callback without map") };
+                if self.aux[self.pc as usize].call_map == Some(None) && !self.has(Feature::AnyMapForEach) {
+                    reject!(MapIncompatible, "tail_call abusing map_ptr");
+                }
                 let data = Data::Map { map, uid: 0 };
                 let kind = self.map(map).kind;
                 frame.regs[1] = Reg::pointer(Type::plain(Base::ConstMap), data);
