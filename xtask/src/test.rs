@@ -47,6 +47,13 @@ pub(crate) struct Args {
     jobs: u8,
 }
 
+impl Args {
+    /// The guests' tests alone whose names contain `pattern`; every kernel if none is named.
+    pub(crate) fn in_guests(kernel: Vec<String>, pattern: &str) -> Self {
+        Self { kernel, no_guests: false, no_host: true, guest_filter: Some(pattern.to_owned()), jobs: 2 }
+    }
+}
+
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let start = Instant::now();
     let mut sum = Summary::default();

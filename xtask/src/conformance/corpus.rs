@@ -20,6 +20,10 @@ pub(crate) enum Corpus {
     Selftests,
     /// What the distribution's libbpf-tools carry.
     Tools,
+    /// This project's own programs: the guests' tests compare, because libbpf cannot load them.
+    Own,
+    /// Generated programs: `cargo xtask fuzz`.
+    Fuzz,
     /// A folder.
     Folder(PathBuf),
 }
@@ -32,6 +36,8 @@ impl FromStr for Corpus {
             "verifier" => Self::Verifier,
             "selftests" => Self::Selftests,
             "tools" => Self::Tools,
+            "own" => Self::Own,
+            "fuzz" => Self::Fuzz,
             folder => Self::Folder(folder.into()),
         })
     }
@@ -43,6 +49,8 @@ impl fmt::Display for Corpus {
             Self::Verifier => out.write_str("verifier"),
             Self::Selftests => out.write_str("selftests"),
             Self::Tools => out.write_str("tools"),
+            Self::Own => out.write_str("own"),
+            Self::Fuzz => out.write_str("fuzz"),
             Self::Folder(folder) => folder.display().fmt(out),
         }
     }
@@ -73,6 +81,7 @@ pub(crate) fn objects(corpora: &[Corpus], tools: &clang::Found) -> Result<Vec<Ob
             Corpus::Verifier => compile::selftests(tools, |name| name.starts_with("verifier_"))?,
             Corpus::Selftests => compile::selftests(tools, |name| !name.starts_with("verifier_"))?,
             Corpus::Tools => shipped::objects()?,
+            Corpus::Own | Corpus::Fuzz => Vec::new(),
             Corpus::Folder(folder) => list(folder)?,
         };
         objects.extend(paths.into_iter().map(|path| Object { corpus: corpus.clone(), path }));
@@ -87,7 +96,10 @@ pub(crate) fn objects(corpora: &[Corpus], tools: &clang::Found) -> Result<Vec<Ob
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| {
-        format!("--corpus {}: neither verifier, selftests or tools, nor a folder", folder.display())
+        format!(
+            "--corpus {}: neither verifier, selftests, tools, own or fuzz, nor a folder",
+            folder.display()
+        )
     })?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "o"));

@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use crate::guest::Kit;
 use crate::profiles::Profiles;
 use crate::setup::{KERNELS, clang, kernel, require};
-use crate::{dist, paths, step};
+use crate::{dist, fuzz, paths, step, test};
 
 pub(crate) mod answer;
 mod compare;
@@ -43,7 +43,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "quick")]
     kernel: Vec<String>,
     /// Only these programs: `verifier` (the kernel's verifier_* selftests), `selftests` (its others), `tools` (what the
-    /// distribution's libbpf-tools ship), or a folder of object files (default: the first three)
+    /// distribution's libbpf-tools ship), `own` (this project's), `fuzz` (generated), or a folder of object files
+    /// (default: the first three)
     #[arg(long)]
     corpus: Vec<Corpus>,
     /// One kernel and the verifier_* selftests alone
@@ -78,6 +79,19 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         (_, []) => vec![Corpus::Verifier, Corpus::Selftests, Corpus::Tools],
         (_, some) => some.to_vec(),
     };
+    if corpora.contains(&Corpus::Own) {
+        let compared =
+            test::main(&test::Args::in_guests(args.kernel.clone(), "gate::agrees_with_the_kernel"))?;
+        if compared != ExitCode::SUCCESS {
+            return Ok(compared);
+        }
+    }
+    if corpora.contains(&Corpus::Fuzz) {
+        fuzz::main(&fuzz::Args::of_kernels(args.kernel.clone()))?;
+    }
+    if corpora.iter().all(|corpus| matches!(corpus, Corpus::Own | Corpus::Fuzz)) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let whole = args.kernel.is_empty() && args.corpus.is_empty() && args.only.is_none() && !args.quick;
     let ledger = ledger::read()?;
     let runs = runs(&kernels, &corpora, args.only.as_deref())?;
