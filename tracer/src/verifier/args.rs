@@ -29,6 +29,8 @@ pub(super) struct Call {
     pub subprog: Option<u32>,
     pub ret_btf: Option<(BtfOf, TypeId)>,
     pub dynptr_id: u32,
+    /// The field that bpf_kptr_xchg() exchanges.
+    pub kptr: Option<super::record::SpecialField>,
 }
 
 const fn t(base: Base) -> Type {
@@ -438,11 +440,12 @@ impl Env<'_> {
             return Ok(());
         }
         if flags.any(Flags::ALLOC) {
-            if !matches!(call.func, id::SPIN_LOCK | id::SPIN_UNLOCK | id::KPTR_XCHG) {
+            let whole = matches!(flags.without(Flags::PERCPU), Flags::ALLOC);
+            if !whole || !matches!(call.func, id::SPIN_LOCK | id::SPIN_UNLOCK | id::KPTR_XCHG) {
                 reject!(Misconfigured, "verifier internal error: unimplemented handling of MEM_ALLOC");
             }
             if call.func == id::KPTR_XCHG && r == 2 {
-                unmodelled!("kptr_xchg");
+                return self.exchange_matches(r, reg, call);
             }
             return Ok(());
         }
@@ -454,7 +457,7 @@ impl Env<'_> {
         }
         let wanted = match arg.kind {
             ArgKind::BtfIdSockCommon => "sock_common",
-            _ if arg.btf == "?" => unmodelled!("kptr_xchg"),
+            _ if call.func == id::KPTR_XCHG => return self.exchange_matches(r, reg, call),
             _ => arg.btf,
         };
         let Data::Btf { of, id } = reg.data else { unmodelled!("internal: BTF pointer without type") };
@@ -481,7 +484,8 @@ impl Env<'_> {
             if arg.kind == ArgKind::Dynptr && reg.ty.is(Base::Stack) {
                 return Ok(());
             }
-            if reg.off != 0 && self.profile.release >= Release::new(6, 4) {
+            let in_bits = self.has(Feature::ConstOffsetInBits) && !reg.v.is(0);
+            if (reg.off != 0 || in_bits) && self.profile.release >= Release::new(6, 4) {
                 reject!(
                     Reference,
                     "R{r} must have zero offset when passed to release func or trusted arg to kfunc"
@@ -669,7 +673,7 @@ impl Env<'_> {
         self.mark_precise(r)
     }
 
-    fn const_str_arg(&mut self, r: u8, reg: &Reg) -> Checked {
+    pub(super) fn const_str_arg(&mut self, r: u8, reg: &Reg) -> Checked {
         let map = self.reg_map(reg)?;
         let constant = map.flags & super::program::map_flags::RDONLY_PROG != 0 && map.frozen.is_some();
         if !constant {

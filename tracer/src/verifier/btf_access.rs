@@ -20,6 +20,9 @@ enum Found {
     Pointer(TypeId, Flags, String),
 }
 
+/// The number of a pointer that is still to be numbered.
+pub(super) const NEW_ID: u32 = u32::MAX >> 2;
+
 /// How closely two struct types match.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Match {
@@ -40,14 +43,10 @@ impl Env<'_> {
         {
             return true;
         }
-        let trusted = r.ty.flags.any(Flags(Flags::TRUSTED.0 | Flags::ALLOC.0));
+        let vouched = Flags(Flags::TRUSTED.0 | Flags::ALLOC.0 | Flags::NON_OWN_REF.0);
+        let trusted = r.ty.flags.any(vouched);
         let unsafe_ = r.ty.flags.any(Flags(
-            Flags::MAYBE_NULL.0
-                | Flags::UNTRUSTED.0
-                | Flags::RCU.0
-                | Flags::USER.0
-                | Flags::PERCPU.0
-                | Flags::NON_OWN_REF.0,
+            Flags::MAYBE_NULL.0 | Flags::UNTRUSTED.0 | Flags::RCU.0 | Flags::USER.0 | Flags::PERCPU.0,
         ));
         trusted && !unsafe_
     }
@@ -103,6 +102,11 @@ impl Env<'_> {
             reject!(BtfAccess, "R{r} is ptr_{name} access percpu memory: off={off}");
         }
         let alloc = reg.ty.flags.any(Flags::ALLOC);
+        let late = self.profile.release >= Release::new(7, 0);
+        let object = alloc && !(late && reg.ty.flags.any(Flags::UNTRUSTED));
+        if dir == Dir::Write && alloc && !object {
+            reject!(BtfAccess, "only read is supported");
+        }
         if dir == Dir::Write && !alloc {
             // Only struct_ops of TCP congestion control and a few networking types write, to listed fields.
             if matches!(self.prog.kind, ProgType::STRUCT_OPS | ProgType::XDP | ProgType::SCHED_CLS) {
@@ -110,8 +114,14 @@ impl Env<'_> {
             }
             reject!(BtfAccess, "only read is supported");
         }
-        if alloc {
-            let record = super::record::of_type(btf, id, self.profile.release);
+        let borrowed = reg.ty.flags.any(Flags(Flags::NON_OWN_REF.0 | Flags::RCU.0));
+        if alloc && !borrowed && reg.ref_id == 0 {
+            reject!(
+                Misconfigured,
+                "verifier internal error: ref_obj_id for allocated object must be non-zero"
+            );
+        }
+        if let Some(record) = self.locals.get(&id).filter(|_| alloc && of == BtfOf::Program) {
             for f in &record.fields {
                 if off < (f.offset + f.size) as i64 && (f.offset as i64) < off + size as i64 {
                     reject!(BtfAccess, "direct access to {} is disallowed", f.kind.name());
@@ -126,8 +136,8 @@ impl Env<'_> {
         let flags = self.flags_of_loaded(btf, reg, id, &field, next, found_flags, untrusted_union);
         let mut out = Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of, id: next });
         if flags.any(Flags::MAYBE_NULL) {
-            // The kernel numbers it; nothing depends on the number but that it is new.
-            out.id = u32::MAX >> 2;
+            // Numbered by the caller.
+            out.id = NEW_ID;
         }
         Ok(Some(out))
     }
@@ -357,17 +367,10 @@ impl Env<'_> {
         if off == 0 && have == need {
             return true;
         }
-        let (Ok(hb), Ok(nb)) = (self.btf_of(have.0), self.btf_of(need.0)) else { return false };
-        if off == 0
-            && (have.0 != need.0)
-            && hb.name(have.1) == nb.name(need.1)
-            && hb.kind(have.1) == nb.kind(need.1)
-        {
-            return true;
-        }
         if how == Match::Strict {
             return false;
         }
+        let Ok(hb) = self.btf_of(have.0) else { return false };
         // An embedded struct at this offset matches, too.
         let (mut id, mut off) = (have.1, off);
         for _ in 0..32 {

@@ -28,17 +28,20 @@ pub(super) fn mark_call_points(env: &mut Env, t: usize) {
         env.aux[t].prune_point = true;
     }
     if sync && callbacks {
-        let a = &mut env.aux[t];
-        a.calls_callback = true;
-        a.force_checkpoint = true;
-        a.prune_point = true;
-        a.jump_point = true;
+        mark_callback_point(env, t);
     }
     if insn.is_helper_call() && helper::changes_packet(insn.imm as u32, env.tail_calls()) {
         env.mark_changes_packet(t as u32);
     }
     if env.is_throw(insn) {
         env.mark_may_throw(t as u32);
+    }
+    if insn.is_kfunc_call() {
+        match env.kfunc_name(insn).map(super::local::plain_name) {
+            Some("bpf_rbtree_add") if callbacks => mark_callback_point(env, t),
+            Some("bpf_wq_set_callback") => env.aux[t].prune_point = true,
+            _ => {}
+        }
     }
     if insn.is_kfunc_call() && env.is_iter_next(insn) {
         let a = &mut env.aux[t];
@@ -48,7 +51,17 @@ pub(super) fn mark_call_points(env: &mut Env, t: usize) {
     }
 }
 
-const ACQUIRES: &[u32] = &[id::SK_LOOKUP_TCP, id::SK_LOOKUP_UDP, id::SKC_LOOKUP_TCP, id::RINGBUF_RESERVE];
+/// A call that is walked again when what it calls returns.
+fn mark_callback_point(env: &mut Env, t: usize) {
+    let a = &mut env.aux[t];
+    a.calls_callback = true;
+    a.force_checkpoint = true;
+    a.prune_point = true;
+    a.jump_point = true;
+}
+
+const ACQUIRES: &[u32] =
+    &[id::SK_LOOKUP_TCP, id::SK_LOOKUP_UDP, id::SKC_LOOKUP_TCP, id::RINGBUF_RESERVE, id::KPTR_XCHG];
 
 const CASTS: &[u32] =
     &[id::TCP_SOCK, id::SK_FULLSOCK, 137, 136, 138, 139, id::SKC_TO_UDP6_SOCK, id::SKC_TO_MPTCP_SOCK];
@@ -69,7 +82,7 @@ impl Env<'_> {
                 insn.imm as u32 != id::SPIN_UNLOCK && !(late && insn.imm as u32 == id::KPTR_XCHG)
             }
             pseudo::CALL => !self.has(Feature::RcuPointers) || self.profile.release < Release::new(6, 8),
-            _ => insn.off != 0 || !self.is_graph_kfunc(insn),
+            _ => !self.kfunc_name(insn).is_some_and(|n| self.allowed_under_lock(n)),
         };
         if refused {
             reject!(Lock, "function calls are not allowed while holding a lock");
@@ -294,7 +307,12 @@ impl Env<'_> {
         if proto.args[r as usize - 1].kind == helper::ArgKind::Dynptr {
             return self.release_dynptr(&reg);
         }
-        if call.ref_id != 0 && self.release_reference(call.ref_id)? {
+        let released = match call.ref_id {
+            0 => false,
+            ref_id if call.func == id::KPTR_XCHG => self.release_to_kptr(ref_id, &reg)?,
+            ref_id => self.release_reference(ref_id)?,
+        };
+        if released {
             return Ok(());
         }
         if call.ref_id == 0 && reg.is_null() && self.has(Feature::RingbufByFlag) {
@@ -371,7 +389,7 @@ impl Env<'_> {
                 reject!(ArgConst, "get_local_storage() doesn't support non-zero flags");
             }
             id::FOR_EACH_MAP_ELEM | id::TIMER_SET_CALLBACK | id::FIND_VMA | id::USER_RINGBUF_DRAIN => {
-                self.call_callback(call)?;
+                self.call_callback_of(call)?;
             }
             id::LOOP => {
                 if self.profile.release >= Release::new(6, 0) {
@@ -381,12 +399,12 @@ impl Env<'_> {
                     self.mark_precise(1)?;
                     let rounds = self.cur.reg(1).v.umax;
                     if (self.cur.frame().callback_depth as u64) < rounds {
-                        self.call_callback(call)?;
+                        self.call_callback_of(call)?;
                     } else {
                         self.cur.frame_mut().callback_depth = 0;
                     }
                 } else {
-                    self.call_callback(call)?;
+                    self.call_callback_of(call)?;
                 }
             }
             id::SNPRINTF => self.check_snprintf()?,
@@ -411,7 +429,6 @@ impl Env<'_> {
                     "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
                 );
             }
-            id::KPTR_XCHG => unmodelled!("kptr_xchg"),
             _ => {}
         }
         Ok(())
@@ -433,7 +450,7 @@ impl Env<'_> {
                 };
                 let nf = if nullable && !self.elides_null_check(call, old) { nf } else { Flags::NONE };
                 let mut r = Reg::pointer(Type::new(Base::MapValue, nf), Data::Map { map, uid });
-                if !r.ty.may_be_null() && self.map_record(map).spin_lock.is_some() {
+                if self.may_hold_lock(&r) {
                     r.id = self.next_id();
                 }
                 r
@@ -448,7 +465,8 @@ impl Env<'_> {
                 Type::new(Base::Mem, nf),
                 Data::Slice { size: call.mem_size, dynptr: call.dynptr_id },
             ),
-            RetKind::MemOrBtfId => self.percpu_result(proto, call, nf)?,
+            RetKind::MemOrBtfId => self.percpu_result(proto, call, nf, &old[1])?,
+            RetKind::BtfId if call.func == id::KPTR_XCHG => self.exchanged_kptr(call)?,
             RetKind::BtfId => {
                 let mut flags = nf;
                 if proto.ret.flags & flag::TRUSTED != 0 {
@@ -561,13 +579,16 @@ impl Env<'_> {
         None
     }
 
-    fn percpu_result(&self, proto: &Proto, call: &Call, nf: Flags) -> Checked<Reg> {
+    fn percpu_result(&self, proto: &Proto, call: &Call, nf: Flags, of_cpus: &Reg) -> Checked<Reg> {
         let Some((of, id)) = call.ret_btf else { unmodelled!("per-CPU pointer") };
         let btf = self.btf_of(of)?;
         let Some(t) = btf.resolve(id) else { unmodelled!("per-CPU pointer") };
         let rdonly = if proto.ret.flags & flag::RDONLY != 0 { Flags::RDONLY } else { Flags::NONE };
         if matches!(btf.get(t), Some(super::btf::Type::Struct(_) | super::btf::Type::Union(_))) {
-            return Ok(Reg::pointer(Type::new(Base::BtfId, nf), Data::Btf { of, id: t }));
+            // Of an object that the program allocated, not of a kernel variable.
+            let own = of_cpus.ty.flags.any(Flags::RCU) && self.profile.release >= Release::new(6, 7);
+            let flags = if own { Flags::ALLOC.with(Flags::RCU) } else { nf };
+            return Ok(Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of, id: t }));
         }
         match btf.size_of(t) {
             Some(size) => Ok(Reg::pointer(Type::new(Base::Mem, nf.with(rdonly)), Data::Size(size))),

@@ -98,7 +98,7 @@ impl Env<'_> {
         }
         if uninit {
             let Some(kind) = kind else { unmodelled!("dynptr") };
-            return self.make_dynptr(r, reg, kind);
+            return self.make_dynptr(r, reg, kind, None);
         }
         let mutates = if late { arg.flags & flag::RELEASE != 0 } else { arg.flags & flag::RDONLY == 0 };
         if reg.ty.is(Base::Dynptr) && mutates {
@@ -126,7 +126,8 @@ impl Env<'_> {
     }
 
     /// A fresh dynptr on the stack (`mark_stack_slots_dynptr()`).
-    pub(super) fn make_dynptr(&mut self, r: u8, reg: &Reg, kind: DynptrKind) -> Checked {
+    /// `from` is the reference that a clone shares with its original.
+    pub(super) fn make_dynptr(&mut self, r: u8, reg: &Reg, kind: DynptrKind, from: Option<u32>) -> Checked {
         if !reg.v.t.is_const() {
             reject!(Dynptr, "dynptr has to be at a constant offset");
         }
@@ -147,7 +148,11 @@ impl Env<'_> {
             self.destroy_dynptr(frame, Slot(i))?;
         }
         let id = self.next_id();
-        let ref_id = if kind == DynptrKind::Ringbuf { self.acquire_reference() } else { 0 };
+        let ref_id = match (kind, from) {
+            (DynptrKind::Ringbuf, Some(shared)) => shared,
+            (DynptrKind::Ringbuf, None) => self.acquire_reference(),
+            _ => 0,
+        };
         for (i, first) in [(lo, true), (lo - 1, false)] {
             let s = &mut self.cur.frames[frame].stack[i];
             s.bytes = [Byte::Dynptr; 8];
@@ -163,11 +168,11 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// The dynptr's number and kind.
-    pub(super) fn dynptr_identity(&self, reg: &Reg) -> Option<(u32, DynptrKind)> {
+    /// The dynptr's number, kind and reference.
+    pub(super) fn dynptr_identity(&self, reg: &Reg) -> Option<(u32, DynptrKind, u32)> {
         let r = self.dynptr_reg(reg)?;
         match r.data {
-            Data::Dynptr { kind, .. } => Some((r.id, kind)),
+            Data::Dynptr { kind, .. } => Some((r.id, kind, r.ref_id)),
             _ => None,
         }
     }

@@ -81,7 +81,9 @@ pub(super) struct Env<'a> {
     /// All maps: the program's, then the templates of inner maps.
     pub maps: Vec<&'a Map>,
     pub inner: Vec<Option<MapId>>,
-    pub records: Vec<super::record::Record>,
+    pub records: Vec<super::record::MapRecord>,
+    /// The special fields of the program's own structs.
+    pub locals: super::record::Locals,
     /// Instructions that precision was walked back over so far.
     pub walked_back: u64,
     /// Paths are being walked: a refusal belongs to the instruction at hand.

@@ -9,7 +9,7 @@ use super::env::Env;
 use super::explore::Flow;
 use super::feature::Feature;
 use super::insn::{Class, Cmp, Insn};
-use super::record::{FieldKind, Record};
+use super::record::{FieldKind, MapRecord, Record};
 use super::reg::{ADD_CONST, ADD_CONST32, AT_PKT_END, BEYOND_PKT_END, Base, Data, Flags, Reg, Type};
 use super::report::{Checked, reject};
 use super::state::{Linked, State};
@@ -632,15 +632,17 @@ impl Env<'_> {
             st.refs.retain(|x| x.id != ref_id);
         }
         let (maps, inner, records) = (self.maps.as_slice(), &self.inner, &self.records);
+        let in_bits = self.has(Feature::ConstOffsetInBits);
         st.for_each_reg(self.spills(), |x| {
             let rcu = x.ty.flags.any(Flags::RCU);
             if !x.ty.may_be_null() || x.id != id || (id == 0 && !rcu) {
                 return;
             }
-            if x.v.smin != 0 || x.v.smax != 0 || !x.v.is(0) {
+            let object = x.ty.flags.any(Flags::ALLOC);
+            if (x.v.smin != 0 || x.v.smax != 0 || !x.v.is(0)) && !(object && in_bits) {
                 return;
             }
-            if x.off != 0 && !x.ty.flags.any(Flags::ALLOC) {
+            if x.off != 0 && !object {
                 return;
             }
             if is_null {
@@ -649,6 +651,7 @@ impl Env<'_> {
                 x.id = 0;
                 x.ref_id = 0;
                 x.off = 0;
+                x.v = Value::known(0);
                 return;
             }
             mark_not_null(maps, inner, records, x);
@@ -725,7 +728,7 @@ fn find_good_packet(st: &mut State, ptr: &Reg, open: bool, split: bool, spills: 
 fn mark_not_null(
     maps: &[&super::program::Map],
     inner: &[Option<super::reg::MapId>],
-    records: &[Record],
+    records: &[MapRecord],
     r: &mut Reg,
 ) {
     use super::program::MapType;
@@ -736,7 +739,7 @@ fn mark_not_null(
         if let Some(i) = inner[map.0 as usize] {
             r.ty = Type::plain(Base::ConstMap);
             // Maps with timers or the like are told apart by where they were found.
-            let uid = if needs_uid(&records[i.0 as usize]) { r.id } else { uid };
+            let uid = if needs_uid(&records[i.0 as usize].record) { r.id } else { uid };
             r.data = Data::Map { map: i, uid };
         } else if m.kind == MapType::XSKMAP {
             r.ty = Type::plain(Base::XdpSock);

@@ -5,22 +5,21 @@
 //! call it and what it does with references is in [`super::kfunc_table`]. `check_kfunc_call()`, `check_kfunc_args()`
 //! (kernel/bpf/verifier.c).
 
-use super::args::Call;
 use super::btf::{Btf, Type as T, TypeId};
-use super::btf_access::Match;
+use super::callback::Caller;
 use super::env::Env;
 use super::explore::Flow;
-use super::feature::Feature;
-use super::helper::{Arg, ArgKind, flag};
+use super::graph;
 use super::insn::Insn;
-use super::irq;
 use super::kfunc_table::{Filter, ROWS, hook, kf};
-use super::memory::{Access, Dir, ZeroSize};
+use super::local::plain_name;
+use super::memory::Dir;
 use super::profile::Release;
-use super::program::ProgType;
+use super::program::{AttachType, ProgType};
 use super::record::SpecialField;
-use super::reg::{Base, BtfOf, Data, DynptrKind, Flags, Live, Reg, Type};
+use super::reg::{Base, BtfOf, Data, DynptrKind, Flags, Live, MapId, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
+use super::state::Byte;
 
 /// A kernel function as this program sees it.
 #[derive(Clone, Debug)]
@@ -41,73 +40,34 @@ impl Kfunc {
 #[derive(Default)]
 pub(super) struct Meta {
     pub ref_id: u32,
-    release: Option<u8>,
-    constant: Option<u64>,
-    r0_size: u64,
-    r0_rdonly: bool,
-    ctx_struct: Option<TypeId>,
-    dynptr: Option<(u32, DynptrKind)>,
+    pub release: Option<u8>,
+    pub constant: Option<u64>,
+    pub r0_size: u64,
+    pub r0_rdonly: bool,
+    pub ctx_struct: Option<TypeId>,
+    /// The initialised dynptr: its number, kind and reference.
+    pub dynptr: Option<(u32, DynptrKind, u32)>,
     pub iter: Option<(usize, usize)>,
-}
-
-/// What kind of pointer an argument is (`enum kfunc_ptr_arg_type`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Pointer {
-    Ctx,
-    Null,
-    Dynptr,
-    Iter,
-    ConstStr,
-    Map,
-    Btf,
-    Callback,
-    Mem,
-    MemSize,
-    IrqFlag,
+    pub map: Option<(MapId, u32)>,
+    pub subprog: Option<u32>,
+    /// The list's or tree's root.
+    pub root: Option<SpecialField>,
+    /// The type of the object that was handed in.
+    pub object: Option<Data>,
+    /// That object is one that the program owns.
+    pub owning: bool,
 }
 
 /// Functions whose rules of their own are not modelled.
 const SPECIAL: &[&str] = &[
-    "bpf_obj_new_impl",
-    "bpf_obj_new",
-    "bpf_obj_drop_impl",
-    "bpf_obj_drop",
-    "bpf_refcount_acquire_impl",
-    "bpf_refcount_acquire",
-    "bpf_list_push_front_impl",
-    "bpf_list_push_front",
-    "bpf_list_push_back_impl",
-    "bpf_list_push_back",
-    "bpf_list_pop_front",
-    "bpf_list_pop_back",
-    "bpf_list_front",
-    "bpf_list_back",
-    "bpf_rbtree_remove",
-    "bpf_rbtree_add_impl",
-    "bpf_rbtree_add",
-    "bpf_rbtree_first",
-    "bpf_rbtree_root",
-    "bpf_rbtree_left",
-    "bpf_rbtree_right",
-    "bpf_percpu_obj_new_impl",
-    "bpf_percpu_obj_new",
-    "bpf_percpu_obj_drop_impl",
-    "bpf_percpu_obj_drop",
-    "bpf_wq_init",
-    "bpf_wq_set_callback_impl",
-    "bpf_wq_set_callback",
-    "bpf_wq_start",
-    "bpf_dynptr_clone",
     "bpf_res_spin_lock",
     "bpf_res_spin_unlock",
     "bpf_res_spin_lock_irqsave",
     "bpf_res_spin_unlock_irqrestore",
     "bpf_task_work_schedule_signal",
     "bpf_task_work_schedule_resume",
-    "bpf_iter_css_task_new",
     "bpf_dynptr_from_file",
     "bpf_dynptr_from_skb_meta",
-    "bpf_session_cookie",
 ];
 
 impl Env<'_> {
@@ -171,6 +131,22 @@ impl Env<'_> {
                     reject!(Kfunc, "calling kernel function {name} is not allowed");
                 }
             }
+            Filter::IterOnly => {
+                if self.prog.attach != AttachType::TRACE_ITER {
+                    reject!(Kfunc, "calling kernel function {name} is not allowed");
+                }
+            }
+            Filter::Session => {
+                let uprobes = self.profile.release >= Release::new(6, 13);
+                let session = self.prog.attach == AttachType::TRACE_KPROBE_SESSION
+                    || (uprobes && self.prog.attach == AttachType::TRACE_UPROBE_SESSION);
+                if self.prog.kind != ProgType::KPROBE {
+                    unmodelled!("kfunc filter");
+                }
+                if !session {
+                    reject!(Kfunc, "calling kernel function {name} is not allowed");
+                }
+            }
             Filter::Unknown => unmodelled!("kfunc filter"),
         }
         if SPECIAL.contains(&name.as_str()) {
@@ -193,8 +169,10 @@ impl Env<'_> {
         self.kfunc(insn).is_ok_and(|k| k.has(kf::KF_ITER_NEXT))
     }
 
-    pub(super) fn is_graph_kfunc(&self, _insn: Insn) -> bool {
-        false
+    /// The name of the function that a call names.
+    pub(super) fn kfunc_name(&self, insn: Insn) -> Option<&str> {
+        let btf = self.profile.btf.as_ref()?;
+        btf.func_by_id(TypeId(insn.imm as u32)).filter(|_| insn.off == 0).map(|sig| sig.name)
     }
 
     pub(super) fn step_kfunc_call(&mut self, insn: Insn) -> Checked<Flow> {
@@ -208,6 +186,15 @@ impl Env<'_> {
         }
         let mut meta = Meta::default();
         self.check_kfunc_args(&k, &mut meta)?;
+        match plain_name(&name) {
+            "bpf_rbtree_add" => self.call_callback(Caller::Less, meta.subprog)?,
+            "bpf_wq_set_callback" => self.call_callback(Caller::Workqueue, meta.subprog)?,
+            "bpf_session_cookie" => meta.r0_size = 8,
+            "bpf_obj_drop" if self.profile.release >= Release::new(7, 0) && self.may_run_in_nmi() => {
+                self.check_nmi_safe(&name, &meta)?;
+            }
+            _ => {}
+        }
         self.check_sections(&k)?;
         if let Some(r) = meta.release {
             let ref_id = self.cur.reg(r).ref_id;
@@ -218,6 +205,10 @@ impl Env<'_> {
         if name == super::exception::THROW {
             self.check_thrown()?;
         }
+        if graph::inserts(&name) {
+            self.hand_over(&name)?;
+        }
+        self.mark_args_read(&k)?;
         self.clear_caller_saved();
         self.set_kfunc_result(&k, &mut meta)?;
         if self.kfunc_changes_packet(&name) {
@@ -232,6 +223,54 @@ impl Env<'_> {
         Ok(Flow::Next)
     }
 
+    /// What only RCU kept is no longer to be trusted.
+    pub(super) fn forget_rcu(&mut self) {
+        let spills = self.spills();
+        let expire = |r: &mut Reg| {
+            if r.ty.flags.any(Flags::RCU) {
+                let keep = r.ty.flags.without(Flags(Flags::RCU.0 | Flags::MAYBE_NULL.0));
+                r.ty.flags = keep.with(Flags::UNTRUSTED);
+            }
+        };
+        self.cur.for_each_reg(spills, expire);
+        if self.profile.release >= Release::new(6, 7) {
+            let slots = self.cur.frames.iter_mut().flat_map(|f| f.stack.iter_mut());
+            slots.filter(|s| s.bytes[0] == Byte::Iter).for_each(|s| expire(&mut s.reg));
+        }
+    }
+
+    /// Arguments are read with the width of their types (`mark_btf_func_reg_size()`).
+    fn mark_args_read(&mut self, k: &Kfunc) -> Checked {
+        let btf = match &self.profile.btf {
+            Some(b) => b.clone(),
+            None => unmodelled!("no BTF"),
+        };
+        for (i, (_, id)) in k.params.iter().enumerate().take(5) {
+            let reg = *self.cur.reg(1 + i as u8);
+            let flag = if btf.size_of(*id) == Some(8) { Live::READ64 } else { Live::READ32 };
+            self.arena.mark_read(Some(reg.live), reg.link, flag);
+        }
+        Ok(())
+    }
+
+    /// The program may interrupt anything at all.
+    fn may_run_in_nmi(&self) -> bool {
+        self.is_tracing_type()
+            || (self.prog.kind == ProgType::TRACING
+                && self.prog.attach != AttachType::TRACE_ITER
+                && !self.prog.sleepable())
+    }
+
+    /// Objects with such fields cannot be freed in an NMI.
+    fn check_nmi_safe(&self, name: &str, meta: &Meta) -> Checked {
+        let Some(Data::Btf { id, .. }) = meta.object else { return Ok(()) };
+        let Some(record) = self.locals.get(&id) else { return Ok(()) };
+        if record.fields.iter().any(|f| !f.kind.is_nmi_safe()) {
+            reject!(Kfunc, "{name} cannot be used in tracing programs on types with NMI unsafe fields");
+        }
+        Ok(())
+    }
+
     fn kfunc_changes_packet(&self, name: &str) -> bool {
         self.profile.release >= Release::new(6, 13) && matches!(name, "bpf_xdp_pull_data")
     }
@@ -242,6 +281,11 @@ impl Env<'_> {
         let nests = self.profile.release >= Release::new(6, 18);
         let sleeps = k.has(kf::KF_SLEEPABLE);
         match name {
+            "bpf_rcu_read_lock" | "bpf_rcu_read_unlock"
+                if self.cur.rcu_locks > 0 && self.in_tree_callback() =>
+            {
+                reject!(Lock, "Calling bpf_rcu_read_{{lock,unlock}} in unnecessary rbtree callback");
+            }
             "bpf_rcu_read_lock" => {
                 if self.cur.rcu_locks > 0 && !nests {
                     reject!(Lock, "nested rcu read lock (kernel function {name})");
@@ -254,13 +298,7 @@ impl Env<'_> {
                 }
                 self.cur.rcu_locks -= 1;
                 if self.cur.rcu_locks == 0 {
-                    let spills = self.spills();
-                    self.cur.for_each_reg(spills, |r| {
-                        if r.ty.flags.any(Flags::RCU) {
-                            let keep = r.ty.flags.without(Flags(Flags::RCU.0 | Flags::MAYBE_NULL.0));
-                            r.ty.flags = keep.with(Flags::UNTRUSTED);
-                        }
-                    });
+                    self.forget_rcu();
                 }
             }
             "bpf_preempt_disable" => self.cur.preempt_locks += 1,
@@ -285,377 +323,7 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn check_kfunc_args(&mut self, k: &Kfunc, meta: &mut Meta) -> Checked {
-        let btf = match &self.profile.btf {
-            Some(b) => b.clone(),
-            None => unmodelled!("no BTF"),
-        };
-        if k.params.len() > 5 {
-            unmodelled!("arguments on the stack");
-        }
-        let mut i = 0;
-        while i < k.params.len() {
-            let (pname, pid) = &k.params[i];
-            let r = 1 + i as u8;
-            let reg = *self.cur.reg(r);
-            i += 1;
-            if pname.ends_with("__ign") || pname.ends_with("__prog") || pname == "aux__prog" {
-                continue;
-            }
-            if k.has(kf::KF_IMPLICIT_ARGS) && is_implicit(&btf, *pid) {
-                continue;
-            }
-            let Some(t) = btf.resolve(*pid) else { reject!(Kfunc, "Unrecognized arg#{} type", i - 1) };
-            let Some(T::Ptr(target)) = btf.get(t) else {
-                if !matches!(btf.get(t), Some(T::Int(_) | T::Enum(_) | T::Enum64(_))) {
-                    reject!(Kfunc, "Unrecognized arg#{} type", i - 1);
-                }
-                self.kfunc_scalar(r, &reg, pname, meta)?;
-                continue;
-            };
-            let skip = self.kfunc_pointer(k, &btf, i - 1, target, &reg, meta)?;
-            i += skip;
-        }
-        if k.has(kf::KF_RELEASE) && meta.release.is_none() {
-            reject!(Reference, "release kernel function {} expects refcounted PTR_TO_BTF_ID", k.name);
-        }
-        Ok(())
-    }
-
-    fn kfunc_scalar(&mut self, r: u8, reg: &Reg, name: &str, meta: &mut Meta) -> Checked {
-        if !reg.is_scalar() {
-            reject!(ArgType, "R{r} is not a scalar");
-        }
-        if name.ends_with("__k") {
-            if !reg.v.t.is_const() {
-                reject!(ArgConst, "R{r} must be a known constant");
-            }
-            self.mark_precise(r)?;
-            meta.constant = Some(reg.v.t.value);
-        } else if matches!(name, "rdonly_buf_size" | "rdwr_buf_size") {
-            if !reg.v.t.is_const() {
-                reject!(ArgConst, "R{r} is not a const");
-            }
-            meta.r0_rdonly = name == "rdonly_buf_size";
-            meta.r0_size = reg.v.t.value;
-            self.mark_precise(r)?;
-        }
-        Ok(())
-    }
-
-    /// A pointer argument; how many further arguments were looked at with it.
-    fn kfunc_pointer(
-        &mut self,
-        k: &Kfunc,
-        btf: &Btf,
-        i: usize,
-        target: TypeId,
-        reg: &Reg,
-        meta: &mut Meta,
-    ) -> Checked<usize> {
-        let r = 1 + i as u8;
-        let pname = k.params[i].0.clone();
-        let release_1 = self.profile.release;
-        let all_trusted = release_1 >= Release::new(7, 0);
-        let trusted = all_trusted
-            || k.has(kf::KF_TRUSTED_ARGS)
-            || (k.has(kf::KF_RELEASE) && release_1 >= Release::new(6, 2));
-        let rcu = k.has(kf::KF_RCU);
-        let nullable = pname.ends_with("__nullable") || (all_trusted && pname.ends_with("__opt"));
-        let who = if all_trusted { format!("R{r}") } else { format!("arg{i}") };
-        if (trusted || rcu)
-            && release_1 >= Release::new(6, 2)
-            && (reg.is_null() || reg.ty.may_be_null())
-            && !nullable
-        {
-            reject!(ArgNull, "Possibly NULL pointer passed to trusted {who}");
-        }
-        if all_trusted && k.has(kf::KF_RELEASE) && reg.ref_id == 0 && meta.release.is_none() && !reg.is_null()
-        {
-            let is_dynptr = btf.resolve(target).is_some_and(|t| btf.name(t) == "bpf_dynptr");
-            if !is_dynptr {
-                reject!(
-                    Reference,
-                    "release kfunc {} expects referenced PTR_TO_BTF_ID passed to R{r}",
-                    k.name
-                );
-            }
-        }
-        if reg.ref_id != 0 {
-            meta.ref_id = reg.ref_id;
-            if k.has(kf::KF_RELEASE) {
-                meta.release = Some(r);
-            }
-        }
-        let Some(ref_t) = btf.resolve(target) else { reject!(Kfunc, "Unrecognized arg#{i} type") };
-        let kind = self.kfunc_pointer_kind(k, btf, i, target, ref_t, reg)?;
-        match kind {
-            Pointer::Null => return Ok(0),
-            Pointer::Map | Pointer::Btf if trusted || rcu => {
-                if release_1 < Release::new(6, 2) {
-                    if reg.ref_id == 0 && !reg.is_null() {
-                        reject!(Reference, "R{r} must be referenced");
-                    }
-                } else if !self.is_trusted(reg) && kind == Pointer::Btf {
-                    if !rcu {
-                        reject!(ArgType, "R{r} must be referenced or trusted");
-                    }
-                    if !reg.ty.flags.any(Flags::RCU) {
-                        reject!(ArgType, "R{r} must be a rcu pointer");
-                    }
-                }
-            }
-            _ => {}
-        }
-        let flags = if k.has(kf::KF_RELEASE) && reg.ref_id != 0 { flag::RELEASE } else { 0 };
-        if kind == Pointer::Btf || kind == Pointer::Ctx || !all_trusted {
-            self.check_arg_offset(r, reg, Arg { kind: ArgKind::Anything, flags, size: 0, btf: "" })?;
-        }
-        match kind {
-            Pointer::Ctx => {
-                if !reg.ty.is(Base::Ctx) {
-                    reject!(ArgType, "arg#{i} expected pointer to ctx, but got {}", self.type_text(reg.ty));
-                }
-                if k.name == "bpf_cast_to_kern_ctx" {
-                    meta.ctx_struct = self.kernel_ctx();
-                }
-            }
-            Pointer::Dynptr => self.kfunc_dynptr(k, r, &pname, reg, meta)?,
-            Pointer::Iter => self.kfunc_iter(k, r, ref_t, reg, meta)?,
-            Pointer::IrqFlag => {
-                let does = if k.name == "bpf_local_irq_save" { irq::Flag::Save } else { irq::Flag::Restore };
-                self.kfunc_irq_flag(does, r, reg)?;
-            }
-            Pointer::ConstStr => {
-                if !reg.ty.is(Base::MapValue) {
-                    reject!(ArgConst, "arg#{i} doesn't point to a const string");
-                }
-                unmodelled!("constant strings");
-            }
-            Pointer::Map => {
-                // A pointer to the kernel's own object for a map does as well, since `bpf_map_elem` iterators (6.7).
-                match reg.data {
-                    Data::Btf { .. } => {
-                        let Some(map) = self.profile.kernel_struct("bpf_map") else {
-                            unmodelled!("no struct bpf_map")
-                        };
-                        self.kfunc_struct(k, btf, i, map, reg)?;
-                    }
-                    _ if reg.map().is_some() => {}
-                    _ => reject!(ArgType, "pointer in R{r} isn't map pointer"),
-                }
-            }
-            Pointer::Btf => self.kfunc_struct(k, btf, i, ref_t, reg)?,
-            Pointer::Callback => unmodelled!("kfunc callbacks"),
-            Pointer::Mem => {
-                let Some(size) = btf.size_of(ref_t) else {
-                    reject!(ArgSize, "arg#{i} reference type size cannot be determined");
-                };
-                self.check_mem_reg(r, reg, size)?;
-            }
-            Pointer::MemSize => {
-                let optional = pname.ends_with("__opt");
-                if !(reg.is_null() && (optional || nullable)) {
-                    self.kfunc_memory(r, reg, i)?;
-                }
-                if k.params[i + 1].0.ends_with("__szk") {
-                    let size = *self.cur.reg(r + 1);
-                    if !size.v.t.is_const() {
-                        reject!(ArgConst, "R{} must be a known constant", r + 1);
-                    }
-                    meta.constant = Some(size.v.t.value);
-                }
-                return Ok(1);
-            }
-            Pointer::Null => {}
-        }
-        Ok(0)
-    }
-
-    fn kfunc_pointer_kind(
-        &self,
-        k: &Kfunc,
-        btf: &Btf,
-        i: usize,
-        target: TypeId,
-        ref_t: TypeId,
-        reg: &Reg,
-    ) -> Checked<Pointer> {
-        let pname = k.params[i].0.as_str();
-        let name = btf.name(ref_t);
-        if k.name == "bpf_cast_to_kern_ctx" || super::global::is_ctx(btf, target, self.prog.kind) {
-            return Ok(Pointer::Ctx);
-        }
-        if pname.ends_with("__nullable") && reg.is_null() {
-            return Ok(Pointer::Null);
-        }
-        if pname.ends_with("__alloc") || pname.ends_with("__refcounted_kptr") {
-            unmodelled!("allocated objects");
-        }
-        if matches!(name, "bpf_dynptr" | "bpf_dynptr_kern") {
-            return Ok(Pointer::Dynptr);
-        }
-        if i == 0 && k.has(kf::KF_ITER_NEW | kf::KF_ITER_NEXT | kf::KF_ITER_DESTROY) {
-            return Ok(Pointer::Iter);
-        }
-        if pname.ends_with("__iter") {
-            return Ok(Pointer::Iter);
-        }
-        if pname.ends_with("__str") {
-            return Ok(Pointer::ConstStr);
-        }
-        if pname.ends_with("__irq_flag") {
-            return Ok(Pointer::IrqFlag);
-        }
-        if pname.ends_with("__map") {
-            return Ok(Pointer::Map);
-        }
-        if matches!(
-            name,
-            "bpf_list_head"
-                | "bpf_list_node"
-                | "bpf_rb_root"
-                | "bpf_rb_node"
-                | "bpf_wq"
-                | "bpf_timer"
-                | "bpf_task_work"
-                | "bpf_res_spin_lock"
-        ) {
-            unmodelled!("special kfuncs");
-        }
-        let is_struct = matches!(btf.get(ref_t), Some(T::Struct(_) | T::Union(_)));
-        // Before 6.2 a pointer that may be null is no pointer to a struct here.
-        let maybe_null = self.profile.release < Release::new(6, 2) && reg.ty.flags != Flags::NONE;
-        if (reg.ty.base == Base::BtfId || reg2struct(reg.ty.base).is_some()) && !maybe_null {
-            if !is_struct {
-                reject!(ArgType, "kernel function {} args#{i} pointer type is not supported", k.name);
-            }
-            return Ok(Pointer::Btf);
-        }
-        if btf.proto(ref_t).is_some() {
-            return Ok(Pointer::Callback);
-        }
-        let sized = k.params.get(i + 1).is_some_and(|(n, id)| {
-            (n.ends_with("__sz") || n.ends_with("__szk"))
-                && self.cur.reg(2 + i as u8).is_scalar()
-                && btf.resolve(*id).is_some_and(|t| matches!(btf.get(t), Some(T::Int(_) | T::Enum(_))))
-        });
-        let scalar = matches!(btf.get(ref_t), Some(T::Int(_) | T::Enum(_) | T::Enum64(_)));
-        let void = ref_t == TypeId::VOID;
-        let readable = scalar || is_scalar_struct(btf, ref_t, 0) || (sized && void);
-        if !readable {
-            let at = if self.profile.release >= Release::new(7, 0) {
-                format!("R{}", i + 1)
-            } else {
-                format!("arg#{i}")
-            };
-            reject!(
-                ArgType,
-                "{at} pointer type STRUCT {name} must point to {}scalar, or struct with scalar",
-                if sized { "void, " } else { "" }
-            );
-        }
-        Ok(if sized { Pointer::MemSize } else { Pointer::Mem })
-    }
-
-    fn kfunc_memory(&mut self, r: u8, reg: &Reg, i: usize) -> Checked {
-        let size = *self.cur.reg(r + 1);
-        let nullable = reg.ty.may_be_null();
-        if nullable {
-            self.cur.reg_mut(r).ty.flags = reg.ty.flags.without(Flags::MAYBE_NULL);
-        }
-        let mut call = Call::default();
-        let mut result = self.size_arg(r + 1, &size, Dir::Read, ZeroSize::Allowed, &mut call);
-        if result.is_ok() {
-            result = self.size_arg(r + 1, &size, Dir::Write, ZeroSize::Allowed, &mut call);
-        }
-        if nullable {
-            self.cur.reg_mut(r).ty = reg.ty;
-        }
-        match result {
-            Err(super::report::Stop::Reject(_)) => {
-                reject!(ArgSize, "arg#{i} arg#{} memory, len pair leads to invalid memory access", i + 1)
-            }
-            other => other,
-        }
-    }
-
-    fn kfunc_struct(&self, k: &Kfunc, btf: &Btf, i: usize, ref_t: TypeId, reg: &Reg) -> Checked {
-        let (of, have) = match reg.data {
-            Data::Btf { of, id } => (of, id),
-            _ => {
-                let Some(n) = reg2struct(reg.ty.base) else { reject!(ArgType, "arg#{i} is not a pointer") };
-                let Some(id) = self.profile.kernel_struct(n) else {
-                    unmodelled!("kfunc's struct not in BTF")
-                };
-                (BtfOf::Kernel, id)
-            }
-        };
-        let unsafe_flags = reg.ty.flags.any(Flags(
-            Flags::MAYBE_NULL.0 | Flags::UNTRUSTED.0 | Flags::PERCPU.0 | Flags::USER.0 | Flags::ALLOC.0,
-        ));
-        if reg.ty.base == Base::BtfId
-            && unsafe_flags
-            && !reg.ty.flags.any(Flags::RCU)
-            && self.has(Feature::TrustedPointers)
-        {
-            reject!(
-                ArgType,
-                "arg#{i} is {} expected {} or socket",
-                self.type_text(reg.ty),
-                self.type_text(Type::plain(Base::BtfId))
-            );
-        }
-        let strict = k.has(kf::KF_RELEASE) && reg.ref_id != 0;
-        let off =
-            reg.off as i64 + if self.has(Feature::ConstOffsetInBits) { reg.v.t.value as i64 } else { 0 };
-        let alias = {
-            // nf_conn and its ___init flavour must not be taken for each other.
-            let (a, b) = (self.btf_of(of)?.name(have), btf.name(ref_t));
-            super::btf::essential_name(a) == super::btf::essential_name(b) && a != b
-        };
-        let name = self.btf_of(of)?.name(have);
-        let projection = PROJECTIONS.contains(&(btf.name(ref_t), name));
-        if !projection
-            && !self.struct_matches(
-                (of, have),
-                off,
-                (BtfOf::Kernel, ref_t),
-                if strict || alias { Match::Strict } else { Match::Prefix },
-            )
-        {
-            reject!(
-                ArgType,
-                "kernel function {} args#{i} expected pointer to STRUCT {} but R{} has a pointer to STRUCT {name}",
-                k.name,
-                btf.name(ref_t),
-                i + 1
-            );
-        }
-        Ok(())
-    }
-
-    fn kfunc_dynptr(&mut self, k: &Kfunc, r: u8, pname: &str, reg: &Reg, meta: &mut Meta) -> Checked {
-        let uninit = pname.ends_with("__uninit");
-        let kind = match k.name.as_str() {
-            "bpf_dynptr_from_skb" => DynptrKind::Skb,
-            "bpf_dynptr_from_xdp" => DynptrKind::Xdp,
-            _ if uninit => unmodelled!("dynptr kfuncs"),
-            _ => DynptrKind::Local,
-        };
-        if uninit {
-            if !reg.ty.is(Base::Stack) {
-                reject!(Dynptr, "arg#{} expected pointer to stack or const struct bpf_dynptr", r - 1);
-            }
-            return self.make_dynptr(r, reg, kind);
-        }
-        let arg = Arg { kind: ArgKind::Dynptr, flags: flag::RDONLY, size: 0, btf: "" };
-        self.dynptr_arg(r, reg, arg)?;
-        meta.dynptr = self.dynptr_identity(reg);
-        Ok(())
-    }
-
-    fn kernel_ctx(&self) -> Option<TypeId> {
+    pub(super) fn kernel_ctx(&self) -> Option<TypeId> {
         let name = match self.prog.kind {
             ProgType::XDP => "xdp_buff",
             ProgType::SOCKET_FILTER | ProgType::SCHED_CLS | ProgType::SCHED_ACT | ProgType::CGROUP_SKB => {
@@ -704,16 +372,24 @@ impl Env<'_> {
             Some(T::Ptr(target)) => self.kfunc_pointer_result(k, &btf, target, meta)?,
             _ => unmodelled!("kfunc's result"),
         };
-        if k.has(kf::KF_RET_NULL) && !r0.is_scalar() {
+        // Who owns an object already may always have another reference to it.
+        let sure = plain_name(&k.name) == "bpf_refcount_acquire" && meta.owning;
+        let nullable = k.has(kf::KF_RET_NULL) && !sure;
+        if nullable && !r0.is_scalar() {
             r0.ty.flags = r0.ty.flags.with(Flags::MAYBE_NULL);
             r0.id = self.next_id();
         }
         if k.has(kf::KF_ACQUIRE) {
             let id = self.acquire_reference();
-            if k.has(kf::KF_RET_NULL) {
+            if nullable {
                 r0.id = id;
             }
             r0.ref_id = id;
+        } else if r0.ty.base == Base::BtfId && graph::api(&k.name).is_some() {
+            r0 = self.non_owning(r0);
+        }
+        if r0.id == 0 && self.may_hold_lock(&r0) {
+            r0.id = self.next_id();
         }
         let reg = self.cur.reg_mut(0);
         let link = reg.link;
@@ -730,7 +406,17 @@ impl Env<'_> {
     ) -> Checked<Reg> {
         let Some(t) = btf.resolve(target) else { unmodelled!("kfunc's result") };
         let kernel = |id| Data::Btf { of: BtfOf::Kernel, id };
-        match k.name.as_str() {
+        if graph::api(&k.name).is_some() {
+            let node = meta.root.and_then(|root| self.graph_node(root.target));
+            return match node {
+                Some(node) => Ok(node),
+                None => unmodelled!("internal: a node without root"),
+            };
+        }
+        match plain_name(&k.name) {
+            "bpf_obj_new" => return self.new_object(false, meta),
+            "bpf_percpu_obj_new" => return self.new_object(true, meta),
+            "bpf_refcount_acquire" => return self.another_owner(meta),
             "bpf_cast_to_kern_ctx" => {
                 let Some(id) = meta.ctx_struct else { unmodelled!("kernel context") };
                 return Ok(Reg::pointer(Type::new(Base::BtfId, Flags::TRUSTED), kernel(id)));
@@ -752,7 +438,7 @@ impl Env<'_> {
                 reject!(Kfunc, "kfunc bpf_rdonly_cast type ID argument must be of a struct");
             }
             "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => {
-                let (Some(size), Some((dynptr, kind))) = (meta.constant, meta.dynptr) else {
+                let (Some(size), Some((dynptr, kind, _))) = (meta.constant, meta.dynptr) else {
                     unmodelled!("dynptr slice")
                 };
                 let mut flags = Flags::NONE;
@@ -809,53 +495,4 @@ impl Env<'_> {
             ..Reg::pointer(Type::new(Base::Mem, flags), Data::Size(meta.r0_size as u32))
         })
     }
-
-    pub(super) fn access_kptr(
-        &mut self,
-        _field: &SpecialField,
-        _into: Option<u8>,
-        _value: Option<u8>,
-        _how: Access,
-    ) -> Checked<Reg> {
-        unmodelled!("kptrs")
-    }
-
-    pub(super) fn kptr_arg(&mut self, _r: u8, _reg: &Reg, _call: &mut Call) -> Checked {
-        unmodelled!("kptrs")
-    }
-}
-
-/// What programs see of a kernel struct, and that struct (`btf_is_projection_of()`).
-const PROJECTIONS: &[(&str, &str)] = &[("__sk_buff", "sk_buff"), ("xdp_md", "xdp_buff")];
-
-/// The kernel's struct behind a pointer that is not BTF (`reg2btf_ids[]`).
-fn reg2struct(base: Base) -> Option<&'static str> {
-    Some(match base {
-        Base::Socket => "sock",
-        Base::SockCommon => "sock_common",
-        Base::TcpSock => "tcp_sock",
-        Base::ConstMap => "bpf_map",
-        _ => return None,
-    })
-}
-
-fn is_implicit(btf: &Btf, id: TypeId) -> bool {
-    match btf.resolved(id) {
-        Some(T::Ptr(t)) => btf.resolve(t).is_some_and(|t| btf.name(t) == "bpf_prog_aux"),
-        _ => false,
-    }
-}
-
-/// A struct of numbers only, nested three deep at most.
-fn is_scalar_struct(btf: &Btf, id: TypeId, depth: u32) -> bool {
-    let Some(T::Struct(s) | T::Union(s)) = btf.get(id) else { return false };
-    s.members().all(|m| {
-        let Some(t) = btf.resolve(m.type_id) else { return false };
-        let scalar = |t| matches!(btf.get(t), Some(T::Int(_) | T::Enum(_) | T::Enum64(_)));
-        match btf.get(t) {
-            Some(T::Struct(_) | T::Union(_)) => depth < 3 && is_scalar_struct(btf, t, depth + 1),
-            Some(T::Array(a)) => a.count > 0 && btf.resolve(a.element).is_some_and(scalar),
-            _ => scalar(t),
-        }
-    })
 }

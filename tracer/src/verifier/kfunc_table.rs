@@ -48,6 +48,10 @@ pub(super) enum Filter {
     Any,
     /// LSM programs alone.
     LsmOnly,
+    /// Iterators alone.
+    IterOnly,
+    /// Kprobe sessions alone.
+    Session,
     /// One that the model does not know.
     Unknown,
 }
@@ -147,8 +151,8 @@ pub(super) static ROWS: &[Row] = &[
     Row { name: "bpf_get_dentry_xattr", on: 0b0100, hooks: TRACING, flags: KF_SLEEPABLE|KF_TRUSTED_ARGS, filter: Filter::LsmOnly },
     Row { name: "bpf_get_file_xattr", on: 0b1000, hooks: TRACING, flags: KF_SLEEPABLE, filter: Filter::LsmOnly },
     Row { name: "bpf_get_file_xattr", on: 0b0100, hooks: TRACING, flags: KF_SLEEPABLE|KF_TRUSTED_ARGS, filter: Filter::LsmOnly },
-    Row { name: "bpf_get_fsverity_digest", on: 0b1000, hooks: TRACING, flags: 0, filter: Filter::Unknown },
-    Row { name: "bpf_get_fsverity_digest", on: 0b0100, hooks: TRACING, flags: KF_TRUSTED_ARGS, filter: Filter::Unknown },
+    Row { name: "bpf_get_fsverity_digest", on: 0b1000, hooks: TRACING, flags: 0, filter: Filter::LsmOnly },
+    Row { name: "bpf_get_fsverity_digest", on: 0b0100, hooks: TRACING, flags: KF_TRUSTED_ARGS, filter: Filter::LsmOnly },
     Row { name: "bpf_get_kmem_cache", on: 0b1000, hooks: COMMON, flags: 0, filter: Filter::Any },
     Row { name: "bpf_get_lowcore", on: 0b1000, hooks: CGROUP|STRUCT_OPS|SYSCALL|TC|TRACING|XDP, flags: 0, filter: Filter::Any },
     Row { name: "bpf_get_task_exe_file", on: 0b1000, hooks: TRACING, flags: KF_ACQUIRE|KF_RET_NULL, filter: Filter::LsmOnly },
@@ -274,10 +278,10 @@ pub(super) static ROWS: &[Row] = &[
     Row { name: "bpf_res_spin_unlock", on: 0b1000, hooks: COMMON, flags: 0, filter: Filter::Any },
     Row { name: "bpf_res_spin_unlock_irqrestore", on: 0b1000, hooks: COMMON, flags: 0, filter: Filter::Any },
     Row { name: "bpf_send_signal_task", on: 0b1000, hooks: CGROUP|STRUCT_OPS|SYSCALL|TC|TRACING|XDP, flags: 0, filter: Filter::Any },
-    Row { name: "bpf_session_cookie", on: 0b0100, hooks: KPROBE, flags: 0, filter: Filter::Unknown },
-    Row { name: "bpf_session_cookie", on: 0b1000, hooks: KPROBE|TRACING, flags: 0, filter: Filter::Unknown },
-    Row { name: "bpf_session_is_return", on: 0b0100, hooks: KPROBE, flags: 0, filter: Filter::Unknown },
-    Row { name: "bpf_session_is_return", on: 0b1000, hooks: KPROBE|TRACING, flags: 0, filter: Filter::Unknown },
+    Row { name: "bpf_session_cookie", on: 0b0100, hooks: KPROBE, flags: 0, filter: Filter::Session },
+    Row { name: "bpf_session_cookie", on: 0b1000, hooks: KPROBE|TRACING, flags: 0, filter: Filter::Session },
+    Row { name: "bpf_session_is_return", on: 0b0100, hooks: KPROBE, flags: 0, filter: Filter::Session },
+    Row { name: "bpf_session_is_return", on: 0b1000, hooks: KPROBE|TRACING, flags: 0, filter: Filter::Session },
     Row { name: "bpf_set_dentry_xattr", on: 0b1000, hooks: TRACING, flags: KF_SLEEPABLE, filter: Filter::LsmOnly },
     Row { name: "bpf_sk_assign_tcp_reqsk", on: 0b1000, hooks: TC, flags: 0, filter: Filter::Any },
     Row { name: "bpf_sk_assign_tcp_reqsk", on: 0b0100, hooks: TC, flags: KF_TRUSTED_ARGS, filter: Filter::Any },
@@ -289,8 +293,8 @@ pub(super) static ROWS: &[Row] = &[
     Row { name: "bpf_skb_set_fou_encap", on: 0b1100, hooks: TC, flags: 0, filter: Filter::Any },
     Row { name: "bpf_skb_set_xfrm_info", on: 0b1100, hooks: TC, flags: 0, filter: Filter::Any },
     Row { name: "bpf_sock_addr_set_sun_path", on: 0b1100, hooks: CGROUP, flags: 0, filter: Filter::Any },
-    Row { name: "bpf_sock_destroy", on: 0b1000, hooks: TRACING, flags: 0, filter: Filter::Unknown },
-    Row { name: "bpf_sock_destroy", on: 0b0100, hooks: TRACING, flags: KF_TRUSTED_ARGS, filter: Filter::Unknown },
+    Row { name: "bpf_sock_destroy", on: 0b1000, hooks: TRACING, flags: 0, filter: Filter::IterOnly },
+    Row { name: "bpf_sock_destroy", on: 0b0100, hooks: TRACING, flags: KF_TRUSTED_ARGS, filter: Filter::IterOnly },
     Row { name: "bpf_sock_ops_enable_tx_tstamp", on: 0b1000, hooks: CGROUP, flags: 0, filter: Filter::Any },
     Row { name: "bpf_strcasecmp", on: 0b1000, hooks: COMMON, flags: 0, filter: Filter::Any },
     Row { name: "bpf_strcasestr", on: 0b1000, hooks: COMMON, flags: 0, filter: Filter::Any },

@@ -5,43 +5,50 @@
 use super::args::Call;
 use super::env::Env;
 use super::helper::id;
+use super::profile::Release;
 use super::program::MapType;
-use super::reg::{Base, Data, Reg};
+use super::record::FieldKind;
+use super::reg::{Data, Reg};
 use super::report::{Checked, reject, unmodelled};
 use super::state::{Lock, LockOwner};
 
 impl Env<'_> {
     /// True if what the register points to may hold a spin lock: then its id is kept to tell locks apart.
     pub(super) fn may_hold_lock(&self, r: &Reg) -> bool {
-        r.ty.base == Base::MapValue && r.map().is_some_and(|m| self.map_record(m).spin_lock.is_some())
+        self.record_of(r).is_some_and(|x| x.has(FieldKind::SpinLock) || x.has(FieldKind::ResSpinLock))
     }
 
     pub(super) fn spin_lock_arg(&mut self, r: u8, reg: &Reg, func: u32) -> Checked {
-        if reg.ty.base == Base::BtfId {
-            unmodelled!("locks in allocated objects");
+        if self.in_tree_callback() {
+            reject!(Lock, "can't spin_{{lock,unlock}} in rbtree cb");
         }
-        let Data::Map { map, .. } = reg.data else { unmodelled!("lock without map") };
-        let m = self.map(map);
         if !reg.v.t.is_const() {
             reject!(
                 Lock,
                 "R{r} doesn't have constant offset. bpf_spin_lock has to be at the constant offset"
             );
         }
-        if m.btf_value.is_none() {
-            reject!(Lock, "map '{}' has to have BTF in order to use bpf_spin_lock", m.name);
+        let map = reg.map().map(|m| (m, self.map(m).name.as_str()));
+        if let Some((map, name)) = map
+            && !self.map_has_btf(map)
+        {
+            reject!(Lock, "map '{name}' has to have BTF in order to use bpf_spin_lock");
         }
-        let Some(at) = self.map_record(map).spin_lock else {
-            if self.profile.release < super::profile::Release::new(6, 2) {
-                reject!(Lock, "map '{}' doesn't have 'struct bpf_spin_lock'", m.name);
+        let Some(at) = self.record_of(reg).and_then(|x| x.offset_of(FieldKind::SpinLock)) else {
+            match map {
+                Some((_, name)) if self.profile.release < Release::new(6, 2) => {
+                    reject!(Lock, "map '{name}' doesn't have 'struct bpf_spin_lock'")
+                }
+                Some((_, name)) => reject!(Lock, "map '{name}' has no valid bpf_spin_lock"),
+                None => reject!(Lock, "local 'kptr' has no valid bpf_spin_lock"),
             }
-            reject!(Lock, "map '{}' has no valid bpf_spin_lock", m.name);
         };
-        let off = reg.off as i64 + reg.v.t.value as i64;
+        let off = self.fixed_offset(reg);
         if off != at as i64 {
             reject!(Lock, "off {off} doesn't point to 'struct bpf_spin_lock' that is at {at}");
         }
-        let lock = Lock { owner: LockOwner::Map(map), id: reg.id };
+        let owner = map.map_or(LockOwner::Object, |(m, _)| LockOwner::Map(m));
+        let lock = Lock { owner, id: reg.id };
         if func == id::SPIN_LOCK {
             if self.cur.lock.is_some() {
                 reject!(Lock, "Locking two bpf_spin_locks are not allowed");
@@ -53,7 +60,12 @@ impl Env<'_> {
             None => reject!(Lock, "bpf_spin_unlock without taking a lock"),
             Some(held) if held != lock => reject!(Lock, "bpf_spin_unlock of different lock"),
             Some(_) => {
+                let in_rcu = self.in_rcu();
                 self.cur.lock = None;
+                if in_rcu && !self.in_rcu() && self.profile.release >= Release::new(7, 0) {
+                    self.forget_rcu();
+                }
+                self.forget_non_owning();
                 Ok(())
             }
         }
@@ -68,10 +80,10 @@ impl Env<'_> {
                 "R{r} doesn't have constant offset. bpf_timer has to be at the constant offset"
             );
         }
-        if m.btf_value.is_none() {
+        if !self.map_has_btf(map) {
             reject!(MapFieldAccess, "map '{}' has to have BTF in order to use bpf_timer", m.name);
         }
-        let Some(at) = self.map_record(map).timer else {
+        let Some(at) = self.map_record(map).offset_of(FieldKind::Timer) else {
             reject!(MapFieldAccess, "map '{}' has no valid bpf_timer", m.name);
         };
         let off = reg.off as i64 + reg.v.t.value as i64;

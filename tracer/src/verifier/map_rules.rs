@@ -143,7 +143,12 @@ const SLEEPABLE: &[(MapType, Release)] = &[
 impl Env<'_> {
     /// The special fields of a map's value.
     pub(super) fn map_record(&self, map: MapId) -> &Record {
-        &self.records()[map.0 as usize]
+        &self.records[map.0 as usize].record
+    }
+
+    /// Whether the map was created with BTF.
+    pub(super) fn map_has_btf(&self, map: MapId) -> bool {
+        self.records[map.0 as usize].described
     }
 
     pub(super) fn check_map_function(&self, map: MapId, func: u32) -> Checked {

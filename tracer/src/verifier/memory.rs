@@ -191,7 +191,10 @@ impl Env<'_> {
             _ => reject!(InvalidMemAccess, "R{r} invalid mem access '{}'", self.type_text(reg.ty)),
         }
         if let Some(dst) = into {
-            if let Some(v) = loaded {
+            if let Some(mut v) = loaded {
+                if v.id == super::btf_access::NEW_ID {
+                    v.id = self.next_id();
+                }
                 self.set_reg(dst, &v);
             }
             let d = self.d;

@@ -22,6 +22,7 @@ mod backtrack;
 pub mod btf;
 mod btf_access;
 mod call;
+mod callback;
 mod cfg;
 mod ctx;
 mod depth;
@@ -31,7 +32,9 @@ mod exception;
 mod explore;
 mod fastcall;
 pub mod feature;
+mod fields;
 mod global;
+mod graph;
 mod helper;
 mod history;
 pub mod insn;
@@ -41,7 +44,10 @@ mod jump;
 mod jump_early;
 mod jumps;
 mod kfunc;
+mod kfunc_args;
 mod kfunc_table;
+mod kptr;
+mod local;
 mod lock;
 mod lsm_hooks;
 mod map_rules;
@@ -86,7 +92,12 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         }
     }
     let count = program.insns.len();
-    let records = maps.iter().map(|m| record::of_map(program, m.btf_value, profile.release)).collect();
+    let Ok(locals) = record::of_locals(program, profile) else {
+        let feature = "a program's BTF that this kernel refuses";
+        let verdict = Verdict::Unmodelled(Unmodelled { feature, insn: None });
+        return Report { verdict, stats: Stats::default() };
+    };
+    let records = maps.iter().map(|m| record::of_map(program, m, &locals, profile)).collect();
     let mut env = Env {
         prog: program,
         profile,
@@ -97,6 +108,7 @@ pub fn verify(program: &Program, profile: &Profile) -> Report {
         maps,
         inner,
         records,
+        locals,
         cur: state::State::new(0, state::Frame::new(0, u32::MAX, 0, state::Entry::Top), false),
         arena: state::Arena::default(),
         waiting: Vec::new(),
@@ -247,9 +259,5 @@ impl Env<'_> {
             ProgType::SYSCALL | ProgType::EXT => at == 0,
             _ => true,
         }
-    }
-
-    pub(crate) fn records(&self) -> &[record::Record] {
-        &self.records
     }
 }

@@ -87,6 +87,7 @@ impl AttachType {
     pub const CGROUP_UNIX_GETPEERNAME: Self = Self(52);
     pub const CGROUP_UNIX_GETSOCKNAME: Self = Self(53);
     pub const TRACE_KPROBE_SESSION: Self = Self(56);
+    pub const TRACE_UPROBE_SESSION: Self = Self(57);
 }
 
 /// A map type (`enum bpf_map_type`).

@@ -1,11 +1,18 @@
-//! What a map's value holds that only its own functions may touch: locks, timers, pointers to kernel objects.
+//! What a map's value or an allocated object holds that only its own functions may touch: locks, timers, pointers to
+//! kernel objects, lists and trees with their nodes.
 //!
-//! Read off the value's BTF as `btf_parse_fields()` does (kernel/bpf/btf.c). Which fields a kernel knows grew over
-//! versions; one it does not know is plain memory to it.
+//! Read off the type's BTF by [`super::fields`] (`btf_parse_fields()`, kernel/bpf/btf.c). Which fields a kernel knows
+//! grew over versions; one it does not know is plain memory to it. Invariant: a record is only ever of a type that the
+//! kernel takes: a map whose fields do not go with its type is created without BTF (as loaders do), and a program whose
+//! own structs the kernel refuses has no records at all.
 
-use super::btf::{Btf, Kind, Type, TypeId};
-use super::profile::Release;
-use super::program::Program;
+use std::collections::BTreeMap;
+
+use super::btf::{Btf, TypeId};
+use super::fields::{Bad, Parser};
+use super::profile::{Profile, Release};
+use super::program::{Map, MapType, Program, map_flags};
+use super::reg::BtfOf;
 
 /// The kinds of special fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +39,28 @@ impl FieldKind {
         matches!(self, Self::KptrUnref | Self::KptrRef | Self::KptrPercpu | Self::Uptr)
     }
 
+    pub(super) const fn is_root(self) -> bool {
+        matches!(self, Self::ListHead | Self::RbRoot)
+    }
+
+    pub(super) const fn is_node(self) -> bool {
+        matches!(self, Self::ListNode | Self::RbNode)
+    }
+
+    /// It can be freed in an NMI (`btf_field_is_nmi_safe()` of 7.2).
+    pub(super) const fn is_nmi_safe(self) -> bool {
+        matches!(
+            self,
+            Self::SpinLock
+                | Self::ResSpinLock
+                | Self::Timer
+                | Self::Workqueue
+                | Self::TaskWork
+                | Self::KptrUnref
+                | Self::Refcount
+        )
+    }
+
     /// As the kernel's messages call it (`btf_field_type_name()`).
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -52,113 +81,171 @@ impl FieldKind {
     }
 }
 
+/// What a field refers to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Target {
+    /// Nothing.
+    None,
+    /// A pointer to a kernel object, or to one that the program allocates.
+    Object { of: BtfOf, id: TypeId },
+    /// A list or tree of objects of this type of the program, linked by the node at this offset.
+    Nodes { value: TypeId, node_at: u32 },
+}
+
 /// One special field.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct SpecialField {
     pub(super) kind: FieldKind,
     pub(super) offset: u32,
     pub(super) size: u32,
+    pub(super) target: Target,
 }
 
-/// The special fields of one type.
+/// The special fields of one type, in order of offset.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
     pub(super) fields: Vec<SpecialField>,
-    pub(super) spin_lock: Option<u32>,
-    pub(super) timer: Option<u32>,
 }
 
 impl Record {
     pub(super) fn has(&self, kind: FieldKind) -> bool {
         self.fields.iter().any(|f| f.kind == kind)
     }
-}
 
-const STRUCTS: &[(&str, FieldKind, Release)] = &[
-    ("bpf_spin_lock", FieldKind::SpinLock, Release::new(5, 1)),
-    ("bpf_res_spin_lock", FieldKind::ResSpinLock, Release::new(6, 15)),
-    ("bpf_timer", FieldKind::Timer, Release::new(5, 15)),
-    ("bpf_wq", FieldKind::Workqueue, Release::new(6, 10)),
-    ("bpf_task_work", FieldKind::TaskWork, Release::new(6, 18)),
-    ("bpf_list_head", FieldKind::ListHead, Release::new(6, 2)),
-    ("bpf_list_node", FieldKind::ListNode, Release::new(6, 2)),
-    ("bpf_rb_root", FieldKind::RbRoot, Release::new(6, 3)),
-    ("bpf_rb_node", FieldKind::RbNode, Release::new(6, 3)),
-    ("bpf_refcount", FieldKind::Refcount, Release::new(6, 4)),
-];
+    /// Where the (only) field of this kind is.
+    pub(super) fn offset_of(&self, kind: FieldKind) -> Option<u32> {
+        self.fields.iter().find(|f| f.kind == kind).map(|f| f.offset)
+    }
 
-/// The special fields of a map's value.
-pub(super) fn of_map(prog: &Program, value: Option<TypeId>, release: Release) -> Record {
-    match (&prog.btf, value) {
-        (Some(btf), Some(id)) => of_type(btf, id, release),
-        _ => Record::default(),
+    /// The field of such a kind at this offset.
+    pub(super) fn find(&self, at: i64, kind: impl Fn(FieldKind) -> bool) -> Option<SpecialField> {
+        self.fields.iter().find(|f| i64::from(f.offset) == at && kind(f.kind)).copied()
+    }
+
+    pub(super) fn has_kptr(&self) -> bool {
+        self.fields.iter().any(|f| f.kind.is_kptr() && f.kind != FieldKind::Uptr)
+    }
+
+    pub(super) fn has_node(&self) -> bool {
+        self.fields.iter().any(|f| f.kind.is_node())
+    }
+
+    fn has_root(&self) -> bool {
+        self.fields.iter().any(|f| f.kind.is_root())
     }
 }
 
-/// The special fields of a type.
-pub(super) fn of_type(btf: &Btf, id: TypeId, release: Release) -> Record {
+/// The records of the program's own structs that objects may be allocated of (`struct btf_struct_metas`).
+pub(super) type Locals = BTreeMap<TypeId, Record>;
+
+/// Kernels from which on programs allocate objects of their own types.
+const LOCAL_OBJECTS: Release = Release::new(6, 2);
+
+/// The records of all structs of the program's BTF; bad if the kernel refuses BTF with such structs.
+pub(super) fn of_locals(prog: &Program, profile: &Profile) -> Result<Locals, Bad> {
+    let Some(btf) = prog.btf.as_deref().filter(|_| profile.release >= LOCAL_OBJECTS) else {
+        return Ok(Locals::new());
+    };
+    let parser = Parser::objects(btf, profile);
+    let mut locals = Locals::new();
+    for id in parser.structs_of_interest() {
+        let record = parser.parse(id)?;
+        if record.fields.is_empty() {
+            return Err(Bad);
+        }
+        locals.insert(id, record);
+    }
+    let deep = profile.release >= Release::new(7, 2);
+    for (id, record) in &locals {
+        check_owned(record, &locals, deep)?;
+        if deep {
+            depth(*id, &locals, MAX_OWNERSHIP)?;
+        }
+    }
+    Ok(locals)
+}
+
+/// What lists and trees hold must be known, and must not hold lists or trees itself (`btf_check_and_fixup_fields()`).
+fn check_owned(record: &Record, locals: &Locals, deep: bool) -> Result<(), Bad> {
+    for field in &record.fields {
+        let Target::Nodes { value, .. } = field.target else { continue };
+        let owned = locals.get(&value).ok_or(Bad)?;
+        if !deep && record.has_node() && owned.has_root() {
+            return Err(Bad);
+        }
+    }
+    Ok(())
+}
+
+/// How many objects one may own through another (`BTF_MAX_OWNERSHIP_DEPTH` of 7.2).
+const MAX_OWNERSHIP: u32 = 8;
+
+/// Fails if a chain of owners is longer than `left` (`btf_ownership_depth()` of 7.2).
+fn depth(id: TypeId, locals: &Locals, left: u32) -> Result<(), Bad> {
+    let Some(record) = locals.get(&id) else { return Ok(()) };
+    let left = left.checked_sub(1).ok_or(Bad)?;
+    for field in &record.fields {
+        match field.target {
+            Target::Nodes { value, .. } => depth(value, locals, left)?,
+            Target::Object { of: BtfOf::Program, id } if field.kind != FieldKind::KptrUnref => {
+                depth(id, locals, left)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A map's record, and whether it has BTF at all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MapRecord {
+    pub(super) record: Record,
+    pub(super) described: bool,
+}
+
+/// The special fields of a map's value (`map_check_btf()`, kernel/bpf/syscall.c).
+pub(super) fn of_map(prog: &Program, map: &Map, locals: &Locals, profile: &Profile) -> MapRecord {
+    let (Some(btf), Some(id)) = (prog.btf.as_deref(), map.btf_value) else { return MapRecord::default() };
+    let described = MapRecord { described: true, ..MapRecord::default() };
+    // A record that cannot be read counts as none; one that does not go with the map counts as no BTF.
+    let Ok(record) = parse_value(btf, id, map, profile) else { return described };
+    let deep = profile.release >= Release::new(7, 2);
+    let fits = record.fields.is_empty()
+        || (map.flags & (map_flags::RDONLY_PROG | map_flags::WRONLY_PROG) == 0
+            && record.fields.iter().all(|f| holds(map.kind, f.kind, profile.release))
+            && check_owned(&record, locals, deep).is_ok());
+    if fits { MapRecord { record, described: true } } else { MapRecord::default() }
+}
+
+fn parse_value(btf: &Btf, id: TypeId, map: &Map, profile: &Profile) -> Result<Record, Bad> {
+    if profile.release >= LOCAL_OBJECTS {
+        return Parser::values(btf, profile).within(map.value_size).parse(id);
+    }
+    // Each class of fields was read by itself: one that cannot be read does not hide the others.
     let mut record = Record::default();
-    collect(btf, id, 0, release, 0, &mut record);
+    for parser in Parser::early(btf, profile) {
+        record.fields.extend(parser.within(map.value_size).parse(id).unwrap_or_default().fields);
+    }
     record.fields.sort_by_key(|f| f.offset);
-    record.spin_lock = record.fields.iter().find(|f| f.kind == FieldKind::SpinLock).map(|f| f.offset);
-    record.timer = record.fields.iter().find(|f| f.kind == FieldKind::Timer).map(|f| f.offset);
-    record
+    Ok(record)
 }
 
-fn collect(btf: &Btf, id: TypeId, at: u32, release: Release, depth: u32, out: &mut Record) {
-    if depth > 3 || out.fields.len() > 64 {
-        return;
-    }
-    match btf.resolved(id) {
-        Some(Type::Struct(s)) => {
-            for m in s.members() {
-                collect_one(btf, m.type_id, at + m.bit_offset / 8, release, depth, out);
-            }
+/// Whether maps of this type may hold such a field.
+fn holds(map: MapType, field: FieldKind, release: Release) -> bool {
+    use FieldKind as F;
+    let hash_or_array = matches!(map, MapType::HASH | MapType::ARRAY);
+    let lru = map == MapType::LRU_HASH;
+    let storage = matches!(map, MapType::SK_STORAGE | MapType::INODE_STORAGE | MapType::TASK_STORAGE)
+        || (map == MapType::CGRP_STORAGE && release >= Release::new(6, 2));
+    match field {
+        F::SpinLock | F::ResSpinLock => hash_or_array || storage || map == MapType::CGROUP_STORAGE,
+        F::Timer | F::Workqueue | F::TaskWork | F::ListHead | F::RbRoot => hash_or_array || lru,
+        F::KptrUnref | F::KptrRef | F::KptrPercpu | F::Refcount => {
+            let later = matches!(map, MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH) || storage;
+            let since = Release::new(6, 3);
+            hash_or_array || lru || map == MapType::PERCPU_ARRAY || (later && release >= since)
         }
-        Some(Type::Datasec(d)) => {
-            for v in d.vars() {
-                if let Some(Type::Var(var)) = btf.get(v.type_id) {
-                    collect_one(btf, var.type_id, at + v.offset, release, depth, out);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn collect_one(btf: &Btf, id: TypeId, at: u32, release: Release, depth: u32, out: &mut Record) {
-    match btf.resolved(id) {
-        Some(Type::Struct(s)) => {
-            let known = STRUCTS.iter().find(|(name, _, since)| *name == s.name && release >= *since);
-            if let Some((_, kind, _)) = known {
-                out.fields.push(SpecialField { kind: *kind, offset: at, size: s.size });
-            } else if release >= Release::new(6, 11) {
-                collect(btf, id, at, release, depth + 1, out);
-            }
-        }
-        Some(Type::Array(a)) if release >= Release::new(6, 11) => {
-            if let Some(size) = btf.size_of(a.element) {
-                for i in 0..a.count.min(64) {
-                    collect_one(btf, a.element, at + i * size, release, depth, out);
-                }
-            }
-        }
-        Some(Type::Ptr(target)) if release >= Release::new(5, 19) => {
-            let Some(Type::TypeTag(tag)) = btf.get(target) else { return };
-            let kind = match tag.name {
-                "kptr" if release < Release::new(6, 4) => FieldKind::KptrUnref,
-                "kptr" | "kptr_ref" => FieldKind::KptrRef,
-                "kptr_untrusted" => FieldKind::KptrUnref,
-                "percpu_kptr" if release >= Release::new(6, 7) => FieldKind::KptrPercpu,
-                "uptr" if release >= Release::new(6, 13) => FieldKind::Uptr,
-                _ => return,
-            };
-            let is_struct = |t| matches!(btf.kind(t), Some(Kind::Struct | Kind::Union | Kind::Fwd));
-            if !btf.resolve(tag.target).is_some_and(is_struct) {
-                return;
-            }
-            out.fields.push(SpecialField { kind, offset: at, size: 8 });
-        }
-        _ => {}
+        F::Uptr => map == MapType::TASK_STORAGE,
+        F::ListNode | F::RbNode => false,
     }
 }

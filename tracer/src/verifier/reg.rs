@@ -181,7 +181,6 @@ pub(super) enum BtfOf {
     /// The kernel's.
     Kernel,
     /// The program's own.
-    #[expect(dead_code, reason = "objects of the program's own types are not modelled yet")]
     Program,
 }
 

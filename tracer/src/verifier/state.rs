@@ -153,6 +153,8 @@ pub(super) struct Lock {
 pub(super) enum LockOwner {
     /// In a map's value.
     Map(super::reg::MapId),
+    /// In an object of the program's own.
+    Object,
 }
 
 /// One step of the jump history.

@@ -3,18 +3,15 @@
 //! `check_func_call()`, `prepare_func_exit()`, `push_callback_call()`, `btf_prepare_func_args()`,
 //! `check_max_stack_depth()` (kernel/bpf/verifier.c, kernel/bpf/btf.c).
 
-use super::args::Call;
 use super::btf::{Btf, FuncLinkage, Type as T, TypeId};
 use super::btf_access::Match;
 use super::env::{Env, MAX_FRAMES};
 use super::explore::Flow;
 use super::feature::Feature;
-use super::helper::id;
 use super::insn::{Insn, pseudo};
 use super::memory::{Dir, Fixed, ZeroSize};
 use super::profile::Release;
-use super::program::MapType;
-use super::reg::{Base, BtfOf, Data, DynptrKind, Flags, Live, MapId, Reg, Type};
+use super::reg::{Base, BtfOf, Data, DynptrKind, Flags, Live, Reg, Type};
 use super::report::{Checked, reject, unmodelled};
 use super::state::{Entry, Frame, State, StateId};
 
@@ -457,136 +454,6 @@ impl Env<'_> {
             }
         }
         Ok(())
-    }
-
-    /// A helper that calls back (`push_callback_call()`).
-    pub(super) fn call_callback(&mut self, call: &Call) -> Checked {
-        let Some(sub) = call.subprog else { unmodelled!("callback without function") };
-        self.subprogs[sub as usize].is_callback = true;
-        let caller: [Reg; 6] = std::array::from_fn(|i| *self.cur.reg(i as u8));
-        let start = self.subprogs[sub as usize].start;
-        let pc = self.pc;
-        if call.func == id::TIMER_SET_CALLBACK {
-            self.subprogs[sub as usize].is_async = true;
-            let mut frame = Frame::new(sub, u32::MAX, 0, Entry::AsyncCallback);
-            frame.async_depth = self.cur.frame().async_depth + 1;
-            frame.callback_ret = (0, 1);
-            self.set_callback_args(&mut frame, call, &caller)?;
-            let state = State::new(start, frame, self.prog.sleepable());
-            if self.waiting.len() + 1 > super::env::MAX_WAITING {
-                reject!(
-                    TooComplex,
-                    "The sequence of {} jumps is too complex for async cb.",
-                    self.waiting.len() + 1
-                );
-            }
-            self.waiting.push(super::env::Waiting { state, at: start, from: pc });
-            return Ok(());
-        }
-        if !self.has(Feature::CallbackUnrolling) {
-            // Walked once, in line, after the call's own effects: see `enter_callback`.
-            return Ok(());
-        }
-        self.fork(start, pc)?;
-        let Some(mut w) = self.waiting.pop() else { return Ok(()) };
-        let depth = w.state.frames.len();
-        if depth >= MAX_FRAMES {
-            reject!(CallTooDeep, "the call stack of {} frames is too deep", depth + 1);
-        }
-        let mut frame = Frame::new(sub, pc, depth as u8, Entry::Callback);
-        frame.callback_ret = (0, 1);
-        self.set_callback_args(&mut frame, call, &caller)?;
-        w.state.frames.push(frame);
-        w.state.callback_unroll_depth += 1;
-        w.state.frames[depth - 1].callback_depth += 1;
-        self.waiting.push(w);
-        self.cur.frame_mut().callback_depth = 0;
-        Ok(())
-    }
-
-    /// Before 6.7 a callback was walked once, as if called in place of the helper (`__check_func_call()`).
-    pub(super) fn enter_callback(&mut self, call: &Call, caller: &[Reg; 6]) -> Checked<Option<u32>> {
-        let sync =
-            matches!(call.func, id::LOOP | id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN);
-        let (Some(sub), true) = (call.subprog, sync) else { return Ok(None) };
-        if self.has(Feature::CallbackUnrolling) {
-            return Ok(None);
-        }
-        let depth = self.cur.frames.len();
-        if depth >= MAX_FRAMES {
-            reject!(CallTooDeep, "the call stack of {} frames is too deep", depth + 1);
-        }
-        let mut frame = Frame::new(sub, self.pc, depth as u8, Entry::Callback);
-        frame.callback_ret = (0, 1);
-        self.set_callback_args(&mut frame, call, caller)?;
-        self.cur.frames.push(frame);
-        Ok(Some(self.subprogs[sub as usize].start))
-    }
-
-    fn set_callback_args(&mut self, frame: &mut Frame, call: &Call, caller: &[Reg; 6]) -> Checked {
-        match call.func {
-            id::LOOP => {
-                frame.regs[1] = Reg::UNKNOWN;
-                frame.regs[2] = caller[3];
-            }
-            id::FOR_EACH_MAP_ELEM => {
-                let Some((map, _)) = call.map else { unmodelled!("callback without map") };
-                if self.aux[self.pc as usize].call_map == Some(None) && !self.has(Feature::AnyMapForEach) {
-                    reject!(MapIncompatible, "tail_call abusing map_ptr");
-                }
-                let data = Data::Map { map, uid: 0 };
-                let kind = self.map(map).kind;
-                frame.regs[1] = Reg::pointer(Type::plain(Base::ConstMap), data);
-                match kind {
-                    MapType::HASH | MapType::LRU_HASH | MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH => {
-                        frame.regs[2] = Reg::pointer(Type::plain(Base::MapKey), data);
-                        frame.regs[3] = self.callback_value(map);
-                    }
-                    MapType::ARRAY | MapType::PERCPU_ARRAY => {
-                        frame.regs[2] = Reg::pointer(Type::plain(Base::MapKey), data);
-                        frame.regs[3] = self.callback_value(map);
-                    }
-                    _ => reject!(MapIncompatible, "callback function not allowed for map"),
-                }
-                frame.regs[4] = caller[3];
-            }
-            id::TIMER_SET_CALLBACK => {
-                let Some(map) = caller[1].map() else { unmodelled!("timer without map") };
-                let data = Data::Map { map, uid: 0 };
-                frame.regs[1] = Reg::pointer(Type::plain(Base::ConstMap), data);
-                frame.regs[2] = Reg::pointer(Type::plain(Base::MapKey), data);
-                frame.regs[3] = Reg::pointer(Type::plain(Base::MapValue), data);
-            }
-            id::FIND_VMA => {
-                frame.regs[1] = caller[1];
-                let Some(vma) = self.profile.kernel_struct("vm_area_struct") else {
-                    unmodelled!("find_vma without BTF")
-                };
-                let flags =
-                    if self.profile.release >= Release::new(6, 12) { Flags::TRUSTED } else { Flags::NONE };
-                let flags = if self.profile.release >= Release::new(6, 18) { flags } else { Flags::NONE };
-                frame.regs[2] =
-                    Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of: BtfOf::Kernel, id: vma });
-                frame.regs[3] = caller[4];
-            }
-            id::USER_RINGBUF_DRAIN => {
-                let id = self.next_id();
-                frame.regs[1] = Reg {
-                    id,
-                    ..Reg::pointer(
-                        Type::plain(Base::Dynptr),
-                        Data::Dynptr { kind: DynptrKind::Local, first: true },
-                    )
-                };
-                frame.regs[2] = caller[3];
-            }
-            _ => unmodelled!("callback of this helper"),
-        }
-        Ok(())
-    }
-
-    fn callback_value(&mut self, map: MapId) -> Reg {
-        Reg::pointer(Type::plain(Base::MapValue), Data::Map { map, uid: 0 })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod asm;
 mod domain;
+mod graph;
 mod programs;
 mod random;
 mod survival;
