@@ -212,7 +212,8 @@ impl Env<'_> {
                 _ => reject!(BtfAccess, "Type '{}' is not a struct", btf.name(tid)),
             };
             let name = s.name.to_owned();
-            if is_union && s.member_count() != 1 {
+            // Before 6.2 what is read out of a union was as good as any field.
+            if is_union && s.member_count() != 1 && self.has(Feature::TrustedPointers) {
                 untrusted = true;
             }
             if off + size > s.size as i64 {

@@ -5,6 +5,7 @@
 
 use super::args::Call;
 use super::env::Env;
+use super::feature::Feature;
 use super::helper::{Arg, flag};
 use super::profile::Release;
 use super::reg::{Base, Data, DynptrKind, Live, Reg, Type};
@@ -53,6 +54,9 @@ impl Env<'_> {
         let Some(s) = self.cur.frames[frame].stack.get(slot.0) else { return Ok(()) };
         if s.bytes[0] != Byte::Dynptr {
             return Ok(());
+        }
+        if !self.has(Feature::DynptrOverwrites) {
+            unmodelled!("overwritten dynptrs before 6.3");
         }
         let first = matches!(s.reg.data, Data::Dynptr { first: true, .. });
         let lo = if first { slot.0 } else { slot.0 + 1 };
@@ -128,6 +132,9 @@ impl Env<'_> {
     /// A fresh dynptr on the stack (`mark_stack_slots_dynptr()`).
     /// `from` is the reference that a clone shares with its original.
     pub(super) fn make_dynptr(&mut self, r: u8, reg: &Reg, kind: DynptrKind, from: Option<u32>) -> Checked {
+        if (!reg.v.t.is_const() || reg.ty.is(Base::Dynptr)) && !self.has(Feature::DynptrOverwrites) {
+            unmodelled!("overwritten dynptrs before 6.3");
+        }
         if !reg.v.t.is_const() {
             reject!(Dynptr, "dynptr has to be at a constant offset");
         }

@@ -100,6 +100,7 @@ features! {
     ThrowingGlobals (7, 2) "(a call to a global function that may throw is walked as if it did: check_func_call() of 7.2)",
     FunctionAddresses (6, 4) "bpf: Allow ld_imm64 instruction to point to kfunc.",
     AnyMapForEach (6, 9) "(for_each_map_elem at one place may be handed different maps: set_map_elem_callback_state() of 6.12)",
+    DynptrOverwrites (6, 3) "bpf: Fix partial dynptr stack slot reads/writes",
     StackArguments (7, 2) "(arguments beyond the fifth are passed through R11: 7.2)",
 }
 
