@@ -362,8 +362,8 @@ impl Env<'_> {
         out.precise = false;
         if left == Operand::Scalar {
             // The number becomes the pointer, but for what `adjust_ptr_min_max_vals()` does not copy.
-            out.frame = off.frame;
-            if !self.has(Feature::ManyRefArgs) {
+            if !self.has(Feature::WholePointerInherited) {
+                out.frame = off.frame;
                 out.ref_id = off.ref_id;
             }
         }

@@ -48,7 +48,8 @@ const RING_MEM: Type = tf(Base::Mem, Flags::RINGBUF);
 fn compatible(kind: ArgKind, release: Release) -> &'static [Type] {
     const MAP_KEY_VALUE_510: &[Type] =
         &[t(Base::Stack), t(Base::Packet), t(Base::PacketMeta), t(Base::MapValue)];
-    const MAP_KEY_VALUE_61: &[Type] =
+    // "bpf: Allow ringbuf memory to be used as map key"
+    const MAP_KEY_VALUE_62: &[Type] =
         &[t(Base::Stack), t(Base::Packet), t(Base::PacketMeta), t(Base::MapKey), t(Base::MapValue), RING_MEM];
     const MEM_510: &[Type] = &[
         t(Base::Stack),
@@ -108,8 +109,10 @@ fn compatible(kind: ArgKind, release: Release) -> &'static [Type] {
     match kind {
         ArgKind::MapKey | ArgKind::MapValue if release >= Release::new(6, 9) => MEM_MAP_612,
         ArgKind::MapKey | ArgKind::MapValue => {
-            if mid {
-                MAP_KEY_VALUE_61
+            if late {
+                MAP_KEY_VALUE_62
+            } else if mid {
+                INT_PTR
             } else {
                 MAP_KEY_VALUE_510
             }

@@ -106,6 +106,21 @@ impl Env<'_> {
         Ok(())
     }
 
+    /// Functions that no path enters are removed, and with them, at the program's end, what an address referred to
+    /// (`opt_remove_dead_code()`, then `jit_subprogs()`).
+    pub(super) fn check_lost_functions(&self) -> Checked {
+        if !self.has(Feature::SubprogPointers) {
+            return Ok(());
+        }
+        let last = self.aux.iter().rposition(|aux| aux.walked).unwrap_or(0) as i64;
+        for (i, insn) in self.insns.iter().enumerate() {
+            if self.aux[i].walked && insn.is_subprog_address() && i as i64 + i64::from(insn.imm) + 1 > last {
+                reject!(BadProgram, "");
+            }
+        }
+        Ok(())
+    }
+
     /// From 7.0 on calls that lead back to their own function are refused before the walk (`sort_subprogs_topo()`).
     pub(super) fn check_recursion(&self) -> Checked {
         if self.profile.release < Release::new(7, 0) {

@@ -28,6 +28,8 @@ pub(super) const MAX_SIZE: u64 = 1 << 29;
 /// What is known of one instruction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Aux {
+    /// Some path led here.
+    pub walked: bool,
     pub prune_point: bool,
     pub jump_point: bool,
     pub force_checkpoint: bool,
@@ -49,6 +51,7 @@ pub(super) struct Aux {
 
 impl Aux {
     pub(super) const EMPTY: Self = Self {
+        walked: false,
         prune_point: false,
         jump_point: false,
         force_checkpoint: false,

@@ -105,6 +105,7 @@ impl Env<'_> {
             if self.pc as usize >= self.insns.len() {
                 reject!(BadProgram, "invalid insn idx {} insn_cnt {}", self.pc, self.insns.len());
             }
+            self.aux[self.pc as usize].walked = true;
             self.stats.insns_processed += 1;
             if self.stats.insns_processed > MAX_PROCESSED {
                 self.blame = prev;

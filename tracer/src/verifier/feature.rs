@@ -101,6 +101,7 @@ features! {
     FunctionAddresses (6, 4) "bpf: Allow ld_imm64 instruction to point to kfunc.",
     AnyMapForEach (6, 9) "(for_each_map_elem at one place may be handed different maps: set_map_elem_callback_state() of 6.12)",
     DynptrOverwrites (6, 3) "bpf: Fix partial dynptr stack slot reads/writes",
+    WholePointerInherited (6, 12) "(a number that a pointer is added to inherits all of it: adjust_ptr_min_max_vals() of 6.12.107)",
     StackArguments (7, 2) "(arguments beyond the fifth are passed through R11: 7.2)",
 }
 

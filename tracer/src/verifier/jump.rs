@@ -294,6 +294,16 @@ pub(super) fn refined(mut a: Value, mut b: Value, cmp: Cmp, w: Width, d: Domain)
     (a, b)
 }
 
+/// The same where one register is both operands: what each is taught, the one value learns before anything is deduced.
+fn refined_alone(mut v: Value, cmp: Cmp, w: Width, d: Domain) -> Value {
+    let mut other = v;
+    refine(&mut v, &mut other, cmp, w);
+    v.narrow(&other);
+    v.sync(d);
+    v.sync(d);
+    v
+}
+
 impl Env<'_> {
     pub(super) fn step_branch(&mut self, insn: Insn) -> Checked<Flow> {
         if insn.is_may_goto() && self.has(Feature::MayGoto) {
@@ -478,16 +488,11 @@ impl Env<'_> {
         let frame = other.current();
         if both {
             let (yes, no) = if insn.is_reg() && insn.src == insn.dst && self.has(Feature::TwoSidedBranches) {
-                // One register is both operands, and is met with what either learns.
-                let alone = |(a, b): (Value, Value)| (a.met(&b, self.d), b);
                 if self.has(Feature::SameRegisterBranches) {
                     ((dst.v, src.v), (dst.v, src.v))
                 } else {
-                    let no = cmp.negated();
-                    (
-                        alone(refined(dst.v, src.v, cmp, w, self.d)),
-                        alone(refined(dst.v, src.v, no, w, self.d)),
-                    )
+                    let alone = |cmp| (refined_alone(dst.v, cmp, w, self.d), src.v);
+                    (alone(cmp), alone(cmp.negated()))
                 }
             } else if self.has(Feature::TwoSidedBranches) {
                 (refined(dst.v, src.v, cmp, w, self.d), refined(dst.v, src.v, cmp.negated(), w, self.d))

@@ -7,7 +7,7 @@ use super::arith::Width;
 use super::insn::{Cmp, Insn};
 use super::jump::Taken;
 use super::tnum::Tnum;
-use super::value::{Domain, Value};
+use super::value::{Deduce, Domain, Value};
 
 /// Compare with a constant; equality looks at the bits only.
 pub(super) fn compare(a: &Value, b: &Value, cmp: Cmp, w: Width) -> Taken {
@@ -72,6 +72,11 @@ fn against_constant(v: &Value, k: u64, cmp: Cmp, w: Width, d: Domain) -> (Value,
     let (mut yes, mut no) = (*v, *v);
     let (mut yes_t, mut no_t) = (v.t, v.t);
     let (k32, s, s32) = (k as u32, k as i64, k as i32);
+    if cmp == Cmp::Set && d.deduce > Deduce::Early {
+        // As later kernels do; 5.10 did not get that change.
+        no.forget64();
+        no.forget32();
+    }
     match (cmp, w) {
         (Cmp::Eq | Cmp::Ne, _) => {
             let equal = if cmp == Cmp::Eq { &mut yes } else { &mut no };

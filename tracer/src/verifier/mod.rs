@@ -178,7 +178,8 @@ fn run(env: &mut Env) -> Checked {
     env.walking = false;
     env.remove_fastcalls();
     env.check_stack_depth()?;
-    env.check_conversion()
+    env.check_conversion()?;
+    env.check_lost_functions()
 }
 
 /// Global functions that something calls, each by itself, until none is new.

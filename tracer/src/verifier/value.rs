@@ -230,13 +230,12 @@ impl Value {
     }
 
     /// What is in both.
-    pub(super) fn met(mut self, other: &Self, d: Domain) -> Self {
+    pub(super) fn narrow(&mut self, other: &Self) {
         (self.umin, self.umax) = (self.umin.max(other.umin), self.umax.min(other.umax));
         (self.smin, self.smax) = (self.smin.max(other.smin), self.smax.min(other.smax));
         (self.u32min, self.u32max) = (self.u32min.max(other.u32min), self.u32max.min(other.u32max));
         (self.s32min, self.s32max) = (self.s32min.max(other.s32min), self.s32max.min(other.s32max));
-        self.sync(d);
-        self
+        self.t = self.t.meet(other.t);
     }
 
     /// Bits teach ranges (`__update_reg_bounds()`).
