@@ -231,9 +231,7 @@ impl Env<'_> {
 
     fn hit(&mut self, pc: usize, i: usize, id: StateId) -> Checked<Visit> {
         self.explored[pc][i].hits += 1;
-        if !self.has(Feature::StaticLiveness) {
-            self.inherit_reads(id)?;
-        }
+        self.inherit_reads(id)?;
         if self.aux[pc].jump_point {
             self.note_jump(|_| {});
         }
