@@ -7,6 +7,7 @@ use super::feature::Feature;
 use super::profile::Release;
 use super::program::{AttachType, ProgType};
 use super::report::{Checked, reject, unmodelled};
+use super::subprog::Subprog;
 
 /// Where a walk over the call graph is with a function.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,7 +110,9 @@ impl Env<'_> {
     /// Functions that no path enters are removed, and with them, at the program's end, what an address referred to
     /// (`opt_remove_dead_code()`, then `jit_subprogs()`).
     pub(super) fn check_lost_functions(&self) -> Checked {
-        if !self.has(Feature::SubprogPointers) {
+        let stays = |s: &&Subprog| self.aux[s.start as usize..s.end as usize].iter().any(|aux| aux.walked);
+        // A program that is left with one function is compiled as one, and nobody looks at addresses.
+        if !self.has(Feature::SubprogPointers) || self.subprogs.iter().filter(stays).count() < 2 {
             return Ok(());
         }
         let last = self.aux.iter().rposition(|aux| aux.walked).unwrap_or(0) as i64;
