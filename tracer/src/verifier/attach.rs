@@ -9,6 +9,25 @@ use super::profile::Release;
 use super::program::{AttachType, ProgType};
 use super::report::{Checked, reject, unmodelled};
 
+/// May a program that changes a function's result sleep?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sleeps {
+    Yes,
+    No,
+}
+
+const MPTCP_HOOK: &str = "update_socket_protocol";
+
+/// Functions registered as ones whose result may change (`register_btf_fmodret_id_set()`; net/bpf/test_run.c,
+/// net/mptcp/bpf.c), with the kernel from which on.
+const RESULT_MAY_CHANGE: &[(&str, Release, Sleeps)] = &[
+    ("bpf_modify_return_test", Release::new(6, 2), Sleeps::No),
+    ("bpf_modify_return_test2", Release::new(6, 6), Sleeps::No),
+    ("bpf_modify_return_test_tp", Release::new(6, 10), Sleeps::No),
+    ("bpf_fentry_test1", Release::new(6, 2), Sleeps::Yes),
+    (MPTCP_HOOK, Release::new(6, 6), Sleeps::No),
+];
+
 impl Env<'_> {
     /// True if the LSM hook returns nothing.
     pub(super) fn lsm_hook_is_void(&self) -> bool {
@@ -123,6 +142,9 @@ impl Env<'_> {
     /// Sleepable tracing programs attach to functions that may fail by injection, or to system calls.
     fn check_sleepable_function(&self, name: &str) -> Checked {
         let syscall = name.starts_with("__x64_sys_");
+        if self.result_may_change(name) == Some(Sleeps::Yes) {
+            return Ok(());
+        }
         match self.profile.config.error_injection {
             Some(true) if syscall => Ok(()),
             Some(false) if self.is_open_syscall(name) => Ok(()),
@@ -132,6 +154,15 @@ impl Env<'_> {
         }
     }
 
+    /// Functions whose result programs may change without error injection, and whether those programs may sleep
+    /// (`btf_kfunc_is_modify_return()`). The last one is registered by MPTCP.
+    fn result_may_change(&self, name: &str) -> Option<Sleeps> {
+        let btf = self.profile.btf.as_deref()?;
+        let (_, since, sleeps) = RESULT_MAY_CHANGE.iter().find(|(n, ..)| *n == name)?;
+        let registered = name != MPTCP_HOOK || btf.func("bpf_mptcp_sock_from_subflow").is_some();
+        (registered && self.profile.release >= *since).then_some(*sleeps)
+    }
+
     /// From 7.0 on, a kernel without error injection takes sleepable and result-changing programs on system calls
     /// (`has_arch_syscall_prefix()`, kernel/bpf/verifier.c of 7.2).
     fn is_open_syscall(&self, name: &str) -> bool {
@@ -139,7 +170,7 @@ impl Env<'_> {
     }
 
     fn check_modify_return(&self, name: &str) -> Checked {
-        if name.starts_with("security_") {
+        if name.starts_with("security_") || self.result_may_change(name).is_some() {
             return Ok(());
         }
         match self.profile.config.error_injection {

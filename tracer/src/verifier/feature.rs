@@ -96,6 +96,13 @@ features! {
     SameRegisterBranches (7, 0) "bpf: Skip bounds adjustment for conditional jumps on same scalar register",
     ImpossibleBranches (7, 0) "(a branch that leaves no value is not walked: simulate_both_branches_taken() of 7.2)",
     ElidedNullChecks (6, 14) "bpf: verifier: Support eliding map lookup nullness",
+    LocalObjects (6, 2) "bpf: Introduce bpf_obj_new",
+    GlobalLocks (6, 2) "bpf: Allow locking bpf_spin_lock global variables",
+    RcuKptrs (6, 4) "bpf: Introduce kptr_rcu.",
+    LocalKptrs (6, 4) "bpf: Support __kptr to local kptrs",
+    PercpuKptrs (6, 7) "bpf: Add BPF_KPTR_PERCPU as a field type",
+    NestedFields (6, 11) "bpf: look into the types of the fields of a struct type recursively.",
+    OwnershipDepth (7, 2) "(objects may own objects, eight deep: btf_check_ownership_depth() of 7.2)",
     StackArguments (7, 2) "(arguments beyond the fifth are passed through R11: 7.2)",
 }
 
