@@ -9,20 +9,23 @@ use super::profile::Release;
 use super::program::{AttachType, ProgType};
 use super::report::{Checked, reject, unmodelled};
 
-/// Who may modify a registered function's result.
+/// May a program that changes a function's result sleep?
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Modify {
-    AwakeAlone,
-    AlsoAsleep,
+enum Sleeps {
+    Yes,
+    No,
 }
 
-/// `bpf_test_modify_return_ids` (net/bpf/test_run.c), `bpf_mptcp_fmodret_ids` (net/mptcp/bpf.c).
-const MODIFIABLE: &[(&str, Release, Modify)] = &[
-    ("bpf_modify_return_test", Release::new(6, 3), Modify::AwakeAlone),
-    ("bpf_modify_return_test2", Release::new(6, 3), Modify::AwakeAlone),
-    ("bpf_modify_return_test_tp", Release::new(6, 3), Modify::AwakeAlone),
-    ("bpf_fentry_test1", Release::new(6, 3), Modify::AlsoAsleep),
-    ("update_socket_protocol", Release::new(6, 3), Modify::AwakeAlone),
+const MPTCP_HOOK: &str = "update_socket_protocol";
+
+/// Functions registered as ones whose result may change (`register_btf_fmodret_id_set()`; net/bpf/test_run.c,
+/// net/mptcp/bpf.c), with the kernel from which on.
+const RESULT_MAY_CHANGE: &[(&str, Release, Sleeps)] = &[
+    ("bpf_modify_return_test", Release::new(6, 2), Sleeps::No),
+    ("bpf_modify_return_test2", Release::new(6, 6), Sleeps::No),
+    ("bpf_modify_return_test_tp", Release::new(6, 10), Sleeps::No),
+    ("bpf_fentry_test1", Release::new(6, 2), Sleeps::Yes),
+    (MPTCP_HOOK, Release::new(6, 6), Sleeps::No),
 ];
 
 impl Env<'_> {
@@ -142,10 +145,10 @@ impl Env<'_> {
 
     /// Sleepable tracing programs attach to functions that may fail by injection, or to system calls.
     fn check_sleepable_function(&self, name: &str) -> Checked {
-        if self.modifiable(name) == Some(Modify::AlsoAsleep) {
+        let syscall = name.starts_with("__x64_sys_");
+        if self.result_may_change(name) == Some(Sleeps::Yes) {
             return Ok(());
         }
-        let syscall = name.starts_with("__x64_sys_");
         match self.profile.config.error_injection {
             Some(true) if syscall => Ok(()),
             Some(false) if self.is_open_syscall(name) => Ok(()),
@@ -155,11 +158,13 @@ impl Env<'_> {
         }
     }
 
-    /// Functions that are registered for it may be modified whatever the configuration (`register_btf_fmodret_id_set()`).
-    fn modifiable(&self, name: &str) -> Option<Modify> {
-        let release = self.profile.release;
-        let row = MODIFIABLE.iter().find(|(function, since, _)| *function == name && release >= *since);
-        row.map(|(_, _, how)| *how)
+    /// Functions whose result programs may change without error injection, and whether those programs may sleep
+    /// (`btf_kfunc_is_modify_return()`). The last one is registered by MPTCP.
+    fn result_may_change(&self, name: &str) -> Option<Sleeps> {
+        let btf = self.profile.btf.as_deref()?;
+        let (_, since, sleeps) = RESULT_MAY_CHANGE.iter().find(|(n, ..)| *n == name)?;
+        let registered = name != MPTCP_HOOK || btf.func("bpf_mptcp_sock_from_subflow").is_some();
+        (registered && self.profile.release >= *since).then_some(*sleeps)
     }
 
     /// From 7.0 on, a kernel without error injection takes sleepable and result-changing programs on system calls
@@ -169,7 +174,7 @@ impl Env<'_> {
     }
 
     fn check_modify_return(&self, name: &str) -> Checked {
-        if name.starts_with("security_") || self.modifiable(name).is_some() {
+        if name.starts_with("security_") || self.result_may_change(name).is_some() {
             return Ok(());
         }
         match self.profile.config.error_injection {

@@ -12,7 +12,7 @@ use super::memory::Access;
 use super::profile::Release;
 use super::program::{AttachType, MapType, ProgType};
 use super::reg::{Base, BtfOf, Data, Flags, Live, Reg, Type};
-use super::report::{Checked, reject, unmodelled};
+use super::report::{Checked, Kind, Stop, Violation, reject, unmodelled};
 
 /// Mark where calls make states be kept (`visit_insn()`).
 pub(super) fn mark_call_points(env: &mut Env, t: usize) {
@@ -90,40 +90,26 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// Whether this program may call a helper: by its type, and for some by configuration or attach target.
-    fn helper_gate(&self, func: u32) -> Lookup {
-        let bit = self.profile.table_bit();
-        // CONFIG_BPF_KPROBE_OVERRIDE depends on error injection.
-        if func == id::OVERRIDE_RETURN && self.profile.config.error_injection == Some(false) {
-            return Lookup::NotAllowed;
-        }
-        let iterates = |names: &[&str]| {
-            self.prog.kind == ProgType::TRACING
-                && self.prog.attach == AttachType::TRACE_ITER
-                && self.attach_target().is_some_and(|target| names.contains(&target.name.as_str()))
-        };
-        // `bpf_iter_tcp_get_func_proto()`, `bpf_iter_unix_get_func_proto()`.
-        if matches!(func, id::SETSOCKOPT | id::GETSOCKOPT) && iterates(&["bpf_iter_tcp", "bpf_iter_unix"]) {
-            let name = if func == id::SETSOCKOPT { "bpf_sk_setsockopt" } else { "bpf_sk_getsockopt" };
-            return helper::proto(name, bit);
-        }
-        helper::lookup(func, self.prog, bit, self.known_helpers())
-    }
-
     pub(super) fn step_helper_call(&mut self, insn: Insn) -> Checked<Flow> {
         let func = insn.imm as u32;
         let name = helper::name(func);
-        let proto = match self.helper_gate(func) {
+        let kernel = self.profile.table_bit();
+        let hooked = helper::decided_by_hook(func)
+            .then(|| self.attach_target())
+            .flatten()
+            .and_then(|t| helper::at_hook(func, self.prog, &t.name, kernel));
+        let found = hooked.unwrap_or_else(|| helper::lookup(func, self.prog, kernel, self.known_helpers()));
+        let overrides = self.profile.config.error_injection != Some(false);
+        let proto = match found {
+            // Results are overridden by error injection, which this kernel lacks.
+            Lookup::Found(_) if func == id::OVERRIDE_RETURN && !overrides => {
+                return Err(self.helper_not_allowed(func));
+            }
             Lookup::Found(p) => p,
             Lookup::Unknown => {
                 reject!(UnknownFunction, "invalid func {}#{}", self.func_label(insn.imm), insn.imm)
             }
-            Lookup::NotAllowed => {
-                if self.profile.release >= Release::new(6, 11) {
-                    reject!(FunctionNotAllowed, "program of this type cannot use helper bpf_{name}#{func}");
-                }
-                reject!(FunctionNotAllowed, "unknown func bpf_{name}#{func}");
-            }
+            Lookup::NotAllowed => return Err(self.helper_not_allowed(func)),
             Lookup::Unmodelled => unmodelled!("helpers of this program type"),
         };
         if !self.prog.gpl && proto.flags & flag::GPL != 0 {
@@ -181,6 +167,16 @@ impl Env<'_> {
         Ok(inline.map_or(Flow::Next, Flow::To))
     }
 
+    fn helper_not_allowed(&self, func: u32) -> Stop {
+        let name = helper::name(func);
+        let message = if self.profile.release >= Release::new(6, 11) {
+            format!("program of this type cannot use helper bpf_{name}#{func}")
+        } else {
+            format!("unknown func bpf_{name}#{func}")
+        };
+        Stop::Reject(Box::new(Violation { kind: Kind::FunctionNotAllowed, message }))
+    }
+
     /// How many helpers this kernel has.
     pub(super) fn known_helpers(&self) -> u32 {
         self.profile
@@ -200,12 +196,18 @@ impl Env<'_> {
             Allow::Any => true,
             Allow::DPath => self.d_path_allowed(),
             Allow::SkStorage => self.sk_storage_allowed(),
-            Allow::ImaInode => unmodelled!("ima helpers"),
+            Allow::ImaInode => self.hook_sleeps(),
         };
         if !ok {
             reject!(FunctionNotAllowed, "helper call is not allowed in probe");
         }
         Ok(())
+    }
+
+    /// The program hooks where sleeping is allowed (`bpf_lsm_is_sleepable_hook()`).
+    fn hook_sleeps(&self) -> bool {
+        use super::lsm_hooks::{SLEEPABLE, lists};
+        self.attach_target().is_some_and(|t| lists(SLEEPABLE, self.profile.table_bit(), &t.name))
     }
 
     fn d_path_allowed(&self) -> bool {
@@ -225,12 +227,7 @@ impl Env<'_> {
         }
         let Some(target) = self.attach_target() else { return false };
         if self.prog.kind == ProgType::LSM {
-            return self.profile.release >= Release::new(5, 11)
-                && super::lsm_hooks::lists(
-                    super::lsm_hooks::SLEEPABLE,
-                    self.profile.table_bit(),
-                    &target.name,
-                );
+            return self.profile.release >= Release::new(5, 11) && self.hook_sleeps();
         }
         FUNCTIONS.contains(&target.name.as_str())
     }
@@ -434,10 +431,6 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn check_snprintf(&mut self) -> Checked {
-        unmodelled!("bpf_snprintf")
-    }
-
     fn set_result(&mut self, proto: &Proto, call: &Call, old: &[Reg; 6]) -> Checked {
         let nullable = proto.ret.flags & flag::NULLABLE != 0;
         let nf = if nullable { Flags::MAYBE_NULL } else { Flags::NONE };
@@ -586,7 +579,7 @@ impl Env<'_> {
         let rdonly = if proto.ret.flags & flag::RDONLY != 0 { Flags::RDONLY } else { Flags::NONE };
         if matches!(btf.get(t), Some(super::btf::Type::Struct(_) | super::btf::Type::Union(_))) {
             // Of an object that the program allocated, not of a kernel variable.
-            let own = of_cpus.ty.flags.any(Flags::RCU) && self.profile.release >= Release::new(6, 7);
+            let own = of_cpus.ty.flags.any(Flags::RCU) && self.has(Feature::PercpuKptrs);
             let flags = if own { Flags::ALLOC.with(Flags::RCU) } else { nf };
             return Ok(Reg::pointer(Type::new(Base::BtfId, flags), Data::Btf { of, id: t }));
         }

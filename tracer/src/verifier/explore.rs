@@ -377,8 +377,7 @@ impl Env<'_> {
                     } else {
                         let mut r = Reg::pointer(Type::plain(Base::MapValue), data);
                         self.add_offset(&mut r, high as i64);
-                        if self.profile.release < super::profile::Release::new(6, 2) && self.may_hold_lock(&r)
-                        {
+                        if !self.has(Feature::GlobalLocks) && self.may_hold_lock(&r) {
                             r.id = self.next_id();
                         }
                         r

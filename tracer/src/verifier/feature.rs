@@ -102,6 +102,13 @@ features! {
     AnyMapForEach (6, 9) "(for_each_map_elem at one place may be handed different maps: set_map_elem_callback_state() of 6.12)",
     DynptrOverwrites (6, 3) "bpf: Fix partial dynptr stack slot reads/writes",
     WholePointerInherited (6, 12) "(a number that a pointer is added to inherits all of it: adjust_ptr_min_max_vals() of 6.12.107)",
+    LocalObjects (6, 2) "bpf: Introduce bpf_obj_new",
+    GlobalLocks (6, 2) "bpf: Allow locking bpf_spin_lock global variables",
+    RcuKptrs (6, 4) "bpf: Introduce kptr_rcu.",
+    LocalKptrs (6, 4) "bpf: Support __kptr to local kptrs",
+    PercpuKptrs (6, 7) "bpf: Add BPF_KPTR_PERCPU as a field type",
+    NestedFields (6, 11) "bpf: look into the types of the fields of a struct type recursively.",
+    OwnershipDepth (7, 2) "(objects may own objects, eight deep: btf_check_ownership_depth() of 7.2)",
     StackArguments (7, 2) "(arguments beyond the fifth are passed through R11: 7.2)",
 }
 

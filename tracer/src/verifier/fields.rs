@@ -5,6 +5,7 @@
 //! counts by its type itself: behind a typedef or a qualifier a lock is plain memory. It must not know maps or programs.
 
 use super::btf::{Btf, DeclTagTarget, Kind, Type, TypeId};
+use super::feature::Feature;
 use super::profile::{Profile, Release};
 use super::record::{FieldKind, Record, SpecialField, Target};
 use super::reg::BtfOf;
@@ -66,6 +67,9 @@ const DESTRUCTIBLE: &[(&str, Release)] = &[
     ("bpf_crypto_ctx", Release::new(6, 10)),
 ];
 
+/// How many members and tags are looked at for one program, where the kernel's own limit is its patience.
+const BUDGET: u32 = 1 << 22;
+
 /// Which kinds of fields are looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
@@ -87,10 +91,12 @@ struct Declared {
 /// Reads one program's BTF for one kernel.
 pub(super) struct Parser<'a> {
     btf: &'a Btf,
-    kernel: Option<&'a Btf>,
+    profile: &'a Profile,
     release: Release,
     wanted: Wanted,
     limit: Option<u32>,
+    /// Work left before a type counts as absurd.
+    budget: core::cell::Cell<u32>,
 }
 
 /// What was found on the way.
@@ -103,7 +109,14 @@ struct Found {
 
 impl<'a> Parser<'a> {
     fn new(btf: &'a Btf, profile: &'a Profile, wanted: Wanted) -> Self {
-        Self { btf, kernel: profile.btf.as_deref(), release: profile.release, wanted, limit: None }
+        Self {
+            btf,
+            profile,
+            release: profile.release,
+            wanted,
+            limit: None,
+            budget: core::cell::Cell::new(BUDGET),
+        }
     }
 
     /// For the values of maps.
@@ -127,8 +140,14 @@ impl<'a> Parser<'a> {
         Self { limit: Some(size), ..self }
     }
 
+    fn spend(&self, work: u32) -> Result<(), Bad> {
+        let left = self.budget.get().checked_sub(work).ok_or(Bad)?;
+        self.budget.set(left);
+        Ok(())
+    }
+
     fn early_rules(&self) -> bool {
-        self.release < Release::new(6, 2)
+        !self.profile.has(Feature::LocalObjects)
     }
 
     /// Structs with a member that is a special field or a tagged pointer (`btf_parse_struct_metas()`).
@@ -174,7 +193,7 @@ impl<'a> Parser<'a> {
     fn check(&self, mut fields: Vec<SpecialField>) -> Result<Record, Bad> {
         let mut next = 0;
         for f in &fields {
-            let end = f.offset + f.size;
+            let end = f.offset.checked_add(f.size).ok_or(Bad)?;
             if self.limit.is_some_and(|l| end > l) || f.offset < next {
                 return Err(Bad);
             }
@@ -213,7 +232,7 @@ impl<'a> Parser<'a> {
                 return Err(Bad);
             }
             let tags = Declared { id, part: DeclTagTarget::Component(i as u32) };
-            self.one(tags, m.type_id, base + at, None, depth, out)?;
+            self.one(tags, m.type_id, base.checked_add(at).ok_or(Bad)?, None, depth, out)?;
         }
         if self.release < Release::new(7, 0) {
             out.once = outer;
@@ -231,7 +250,8 @@ impl<'a> Parser<'a> {
         depth: u32,
         out: &mut Found,
     ) -> Result<(), Bad> {
-        let nests = self.release >= Release::new(6, 11);
+        self.spend(1)?;
+        let nests = self.profile.has(Feature::NestedFields);
         let mut count = 1u32;
         for level in 0..=MAX_DEPTH {
             let Some(Type::Array(a)) = self.btf.get(id).filter(|_| nests) else { break };
@@ -301,7 +321,10 @@ impl<'a> Parser<'a> {
             return Err(Bad);
         }
         for n in 1..count {
-            out.fields.extend(one.iter().map(|f| SpecialField { offset: f.offset + n * size, ..*f }));
+            let by = n.checked_mul(size).ok_or(Bad)?;
+            for f in &one {
+                out.fields.push(SpecialField { offset: f.offset.checked_add(by).ok_or(Bad)?, ..*f });
+            }
         }
         Ok(())
     }
@@ -379,7 +402,7 @@ impl<'a> Parser<'a> {
             "kptr" => Some(if renamed { FieldKind::KptrRef } else { FieldKind::KptrUnref }),
             "kptr_ref" if !renamed => Some(FieldKind::KptrRef),
             "kptr_untrusted" if renamed => Some(FieldKind::KptrUnref),
-            "percpu_kptr" if r >= Release::new(6, 7) => Some(FieldKind::KptrPercpu),
+            "percpu_kptr" if self.profile.has(Feature::PercpuKptrs) => Some(FieldKind::KptrPercpu),
             "uptr" if r >= Release::new(6, 13) => Some(FieldKind::Uptr),
             _ => None,
         }
@@ -388,8 +411,8 @@ impl<'a> Parser<'a> {
     /// The kernel's struct of that name, or else the program's own (`btf_parse_kptr()`).
     fn object(&self, kind: FieldKind, pointee: TypeId) -> Result<Target, Bad> {
         let name = self.btf.name(pointee);
-        let Some(id) = self.kernel.and_then(|k| k.find(Kind::Struct, name)) else {
-            if self.release < Release::new(6, 4) {
+        let Some(id) = self.profile.btf.as_deref().and_then(|k| k.find(Kind::Struct, name)) else {
+            if !self.profile.has(Feature::LocalKptrs) {
                 return Err(Bad);
             }
             return Ok(Target::Object { of: BtfOf::Program, id: pointee });
@@ -405,6 +428,7 @@ impl<'a> Parser<'a> {
     /// `btf_parse_graph_root()`).
     fn root(&self, declared: Declared, kind: FieldKind) -> Result<Target, Bad> {
         let btf = self.btf;
+        self.spend(btf.type_count())?;
         let mut tags = btf.ids().filter_map(|id| match btf.get(id) {
             Some(Type::DeclTag(t)) if t.type_id == declared.id && t.target == declared.part => {
                 t.name.strip_prefix("contains:")

@@ -278,10 +278,18 @@ impl Env<'_> {
     ) -> Checked<Pointer> {
         let pname = k.params[i].0.as_str();
         let name = btf.name(ref_t);
-        if k.name == "bpf_cast_to_kern_ctx" || super::global::is_ctx(btf, target, self.prog.kind) {
+        let late = self.profile.release >= Release::new(7, 0);
+        let session = late && matches!(k.name.as_str(), "bpf_session_is_return" | "bpf_session_cookie");
+        if session || k.name == "bpf_cast_to_kern_ctx" || super::global::is_ctx(btf, target, self.prog.kind) {
             return Ok(Pointer::Ctx);
         }
-        if pname.ends_with("__nullable") && reg.is_null() {
+        let sized = k.params.get(i + 1).is_some_and(|(n, id)| {
+            (n.ends_with("__sz") || n.ends_with("__szk"))
+                && self.cur.reg(2 + i as u8).is_scalar()
+                && btf.resolve(*id).is_some_and(|t| matches!(btf.get(t), Some(T::Int(_) | T::Enum(_))))
+        });
+        // A buffer that is not there still has a size, which 7.x looks at.
+        if pname.ends_with("__nullable") && reg.is_null() && !(late && sized) {
             return Ok(Pointer::Null);
         }
         if pname.ends_with("__alloc") || pname.ends_with("__refcounted_kptr") {
@@ -330,11 +338,6 @@ impl Env<'_> {
         if btf.proto(ref_t).is_some() {
             return Ok(Pointer::Callback);
         }
-        let sized = k.params.get(i + 1).is_some_and(|(n, id)| {
-            (n.ends_with("__sz") || n.ends_with("__szk"))
-                && self.cur.reg(2 + i as u8).is_scalar()
-                && btf.resolve(*id).is_some_and(|t| matches!(btf.get(t), Some(T::Int(_) | T::Enum(_))))
-        });
         let scalar = matches!(btf.get(ref_t), Some(T::Int(_) | T::Enum(_) | T::Enum64(_)));
         let void = ref_t == TypeId::VOID;
         let readable = scalar || is_scalar_struct(btf, ref_t, 0) || (sized && void);

@@ -336,6 +336,8 @@ pub(super) static ROWS: &[Row] = &[
     Row { name: "bpf_xdp_get_xfrm_state", on: 0b1100, hooks: XDP, flags: KF_ACQUIRE|KF_RET_NULL, filter: Filter::Any },
     Row { name: "bpf_xdp_pull_data", on: 0b1000, hooks: XDP, flags: 0, filter: Filter::Any },
     Row { name: "bpf_xdp_xfrm_state_release", on: 0b1100, hooks: XDP, flags: KF_RELEASE, filter: Filter::Any },
+    Row { name: "cgroup_rstat_flush", on: 0b0110, hooks: TRACING, flags: KF_SLEEPABLE, filter: Filter::Any },
+    Row { name: "cgroup_rstat_updated", on: 0b0110, hooks: TRACING, flags: 0, filter: Filter::Any },
     Row { name: "crash_kexec", on: 0b1100, hooks: CGROUP|STRUCT_OPS|SYSCALL|TC|TRACING|XDP, flags: KF_DESTRUCTIVE, filter: Filter::Any },
     Row { name: "crash_kexec", on: 0b0010, hooks: TRACING, flags: KF_DESTRUCTIVE, filter: Filter::Any },
     Row { name: "css_rstat_flush", on: 0b1000, hooks: TRACING, flags: KF_SLEEPABLE, filter: Filter::Any },

@@ -7,6 +7,7 @@
 use super::args::Call;
 use super::btf_access::Match;
 use super::env::Env;
+use super::feature::Feature;
 use super::insn::mode;
 use super::memory::{Access, Fixed};
 use super::profile::Release;
@@ -17,9 +18,6 @@ use super::report::{Checked, reject, unmodelled};
 /// Kernel objects that live until an RCU grace period has passed (`rcu_protected_types`).
 const RCU_PROTECTED: &[&str] =
     &["prog_test_ref_kfunc", "cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx"];
-
-/// From here on loads of pointers with references are trusted under RCU, and objects may be the program's own.
-const RCU_LOADS: Release = Release::new(6, 4);
 
 impl Env<'_> {
     /// A load or store of a pointer that a map's value keeps; what a load gives.
@@ -80,7 +78,7 @@ impl Env<'_> {
             BtfOf::Kernel => RCU_PROTECTED.contains(&self.btf_of(of)?.name(id)),
         };
         let safe = field.kind == FieldKind::KptrPercpu || (field.kind == FieldKind::KptrRef && protected);
-        if !safe || !self.in_rcu() || self.profile.release < RCU_LOADS {
+        if !safe || !self.in_rcu() || !self.has(Feature::RcuKptrs) {
             return Ok(Flags::UNTRUSTED);
         }
         let mut flags = Flags::RCU;
@@ -208,7 +206,7 @@ impl Env<'_> {
         let percpu_object = Flags::ALLOC.with(Flags::PERCPU);
         let keeps = self.in_rcu()
             && reg.ty.flags.without(Flags::MAYBE_NULL).0 & percpu_object.0 == percpu_object.0
-            && self.profile.release >= Release::new(6, 7);
+            && self.has(Feature::PercpuKptrs);
         if keeps {
             let one_id = self.profile.release >= Release::new(7, 0);
             let spills = self.spills();

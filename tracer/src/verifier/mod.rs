@@ -33,6 +33,7 @@ mod explore;
 mod fastcall;
 pub mod feature;
 mod fields;
+mod format;
 mod global;
 mod graph;
 mod helper;

@@ -15,6 +15,7 @@ use super::subprog::{Pointers, Subprog, find_subprogs, linkage};
 impl Env<'_> {
     /// Find the subprograms and their functions.
     pub(super) fn find_functions(&mut self) -> Checked {
+        self.check_device_functions()?;
         let pointers = if self.has(Feature::SubprogPointers) { Pointers::Known } else { Pointers::Unknown };
         let callback = self.exception_callback_start()?;
         let starts = find_subprogs(self.insns, pointers, callback)?;
@@ -44,6 +45,18 @@ impl Env<'_> {
                 fastcalls: super::fastcall::Fastcalls::default(),
             })
             .collect();
+        Ok(())
+    }
+
+    /// Functions about a packet's arrival are those of one device: the program must be bound to it
+    /// (`bpf_dev_bound_kfunc_check()`, kernel/bpf/offload.c, 6.3 on).
+    fn check_device_functions(&self) -> Checked {
+        let bound = self.prog.flags & super::program::prog_flags::XDP_DEV_BOUND_ONLY != 0;
+        let calls = self.insns.iter().filter(|i| i.is_kfunc_call());
+        let about = |i: &Insn| self.kfunc_name(*i).is_some_and(|n| n.starts_with("bpf_xdp_metadata_rx_"));
+        if !bound && calls.copied().any(|i| about(&i)) {
+            reject!(Kfunc, "metadata kfuncs require device-bound program");
+        }
         Ok(())
     }
 

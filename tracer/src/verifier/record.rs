@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::btf::{Btf, TypeId};
+use super::feature::Feature;
 use super::fields::{Bad, Parser};
 use super::profile::{Profile, Release};
 use super::program::{Map, MapType, Program, map_flags};
@@ -138,12 +139,9 @@ impl Record {
 /// The records of the program's own structs that objects may be allocated of (`struct btf_struct_metas`).
 pub(super) type Locals = BTreeMap<TypeId, Record>;
 
-/// Kernels from which on programs allocate objects of their own types.
-const LOCAL_OBJECTS: Release = Release::new(6, 2);
-
 /// The records of all structs of the program's BTF; bad if the kernel refuses BTF with such structs.
 pub(super) fn of_locals(prog: &Program, profile: &Profile) -> Result<Locals, Bad> {
-    let Some(btf) = prog.btf.as_deref().filter(|_| profile.release >= LOCAL_OBJECTS) else {
+    let Some(btf) = prog.btf.as_deref().filter(|_| profile.has(Feature::LocalObjects)) else {
         return Ok(Locals::new());
     };
     let parser = Parser::objects(btf, profile);
@@ -155,7 +153,7 @@ pub(super) fn of_locals(prog: &Program, profile: &Profile) -> Result<Locals, Bad
         }
         locals.insert(id, record);
     }
-    let deep = profile.release >= Release::new(7, 2);
+    let deep = profile.has(Feature::OwnershipDepth);
     for (id, record) in &locals {
         check_owned(record, &locals, deep)?;
         if deep {
@@ -209,7 +207,7 @@ pub(super) fn of_map(prog: &Program, map: &Map, locals: &Locals, profile: &Profi
     let described = MapRecord { described: true, ..MapRecord::default() };
     // A record that cannot be read counts as none; one that does not go with the map counts as no BTF.
     let Ok(record) = parse_value(btf, id, map, profile) else { return described };
-    let deep = profile.release >= Release::new(7, 2);
+    let deep = profile.has(Feature::OwnershipDepth);
     let fits = record.fields.is_empty()
         || (map.flags & (map_flags::RDONLY_PROG | map_flags::WRONLY_PROG) == 0
             && record.fields.iter().all(|f| holds(map.kind, f.kind, profile.release))
@@ -218,7 +216,7 @@ pub(super) fn of_map(prog: &Program, map: &Map, locals: &Locals, profile: &Profi
 }
 
 fn parse_value(btf: &Btf, id: TypeId, map: &Map, profile: &Profile) -> Result<Record, Bad> {
-    if profile.release >= LOCAL_OBJECTS {
+    if profile.has(Feature::LocalObjects) {
         return Parser::values(btf, profile).within(map.value_size).parse(id);
     }
     // Each class of fields was read by itself: one that cannot be read does not hide the others.

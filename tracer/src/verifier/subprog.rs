@@ -261,6 +261,7 @@ impl Env<'_> {
     }
 
     fn check_global_dynptr(&self, r: u8, reg: &Reg) -> Checked {
+        self.check_global_offset(r, reg)?;
         if reg.ty.is(Base::Dynptr) {
             return self.check_fixed_offset(reg, r, Fixed::Refused);
         }

@@ -28,11 +28,11 @@ pub(super) mod id {
         SK_SELECT_REUSEPORT = 82, SK_LOOKUP_TCP = 84, SK_LOOKUP_UDP = 85, SK_RELEASE = 86, MAP_PUSH_ELEM = 87,
         MAP_POP_ELEM = 88, MAP_PEEK_ELEM = 89, SPIN_LOCK = 93, SPIN_UNLOCK = 94, SK_FULLSOCK = 95, TCP_SOCK = 96,
         SKC_LOOKUP_TCP = 99, SK_STORAGE_GET = 107, SK_STORAGE_DELETE = 108, SKB_OUTPUT = 111, XDP_OUTPUT = 121,
-        SETSOCKOPT = 49, GETSOCKOPT = 57, OVERRIDE_RETURN = 58, PROBE_READ_USER_STR = 114, PROBE_READ_KERNEL_STR = 115, RINGBUF_OUTPUT = 130, RINGBUF_RESERVE = 131,
+        PROBE_READ_USER_STR = 114, PROBE_READ_KERNEL_STR = 115, RINGBUF_OUTPUT = 130, RINGBUF_RESERVE = 131,
         RINGBUF_SUBMIT = 132, RINGBUF_DISCARD = 133, RINGBUF_QUERY = 134,
         SKC_TO_UDP6_SOCK = 140, GET_TASK_STACK = 141, INODE_STORAGE_GET = 145, INODE_STORAGE_DELETE = 146,
         TASK_STORAGE_GET = 156, TASK_STORAGE_DELETE = 157,
-        FOR_EACH_MAP_ELEM = 164, SNPRINTF = 165, TIMER_SET_CALLBACK = 170,
+        OVERRIDE_RETURN = 58, FOR_EACH_MAP_ELEM = 164, SNPRINTF = 165, TIMER_SET_CALLBACK = 170,
         GET_FUNC_IP = 173, FIND_VMA = 180, LOOP = 181,
         MAP_LOOKUP_PERCPU_ELEM = 195, KPTR_XCHG = 194, SKC_TO_MPTCP_SOCK = 196, DYNPTR_FROM_MEM = 197,
         RINGBUF_RESERVE_DYNPTR = 198, RINGBUF_SUBMIT_DYNPTR = 199, RINGBUF_DISCARD_DYNPTR = 200,
@@ -114,6 +114,44 @@ pub(super) fn lookup(func: u32, prog: &Program, kernel: u8, known: u32) -> Looku
         _ => return Lookup::Unmodelled,
     };
     ask(gate, func, prog, kernel, 0)
+}
+
+/// What single hooks and iterators get beyond their program type, by the function attached to: socket options where
+/// the socket is locked, or not yet shared. From `bpf_lsm_locked_sockopt_hooks` and its twin (kernel/bpf/bpf_lsm.c), and
+/// the `get_func_proto` of the TCP and UNIX socket iterators.
+const BY_HOOK: &[(AttachType, &str, [&str; 2])] = &[
+    (AttachType::LSM_CGROUP, "bpf_lsm_sock_graft", LOCKED),
+    (AttachType::LSM_CGROUP, "bpf_lsm_inet_csk_clone", LOCKED),
+    (AttachType::LSM_CGROUP, "bpf_lsm_inet_conn_established", LOCKED),
+    (AttachType::LSM_CGROUP, "bpf_lsm_socket_post_create", UNLOCKED),
+    (AttachType::LSM_CGROUP, "bpf_lsm_socket_socketpair", UNLOCKED),
+    (AttachType::TRACE_ITER, "bpf_iter_tcp", LOCKED),
+    (AttachType::TRACE_ITER, "bpf_iter_unix", LOCKED),
+];
+const LOCKED: [&str; 2] = ["bpf_sk_setsockopt", "bpf_sk_getsockopt"];
+const UNLOCKED: [&str; 2] = ["bpf_unlocked_sk_setsockopt", "bpf_unlocked_sk_getsockopt"];
+
+const SETSOCKOPT: u32 = 49;
+const GETSOCKOPT: u32 = 57;
+
+/// True for helpers that [`at_hook`] knows of.
+pub(super) fn decided_by_hook(func: u32) -> bool {
+    matches!(func, SETSOCKOPT | GETSOCKOPT)
+}
+
+/// The helper for a program at this hook, if it is one that hooks decide on.
+pub(super) fn at_hook(func: u32, prog: &Program, hook: &str, kernel: u8) -> Option<Lookup> {
+    const NOT_5_10: u8 = 0b1110;
+    let which = match func {
+        SETSOCKOPT => 0,
+        GETSOCKOPT => 1,
+        _ => return None,
+    };
+    if !matches!(prog.kind, ProgType::LSM | ProgType::TRACING) || kernel & NOT_5_10 == 0 {
+        return None;
+    }
+    let found = BY_HOOK.iter().find(|(at, name, _)| *at == prog.attach && *name == hook);
+    Some(found.map_or(Lookup::NotAllowed, |(.., vars)| proto(vars[which], kernel)))
 }
 
 fn ask(name: &str, func: u32, prog: &Program, kernel: u8, depth: u32) -> Lookup {
