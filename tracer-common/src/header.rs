@@ -32,6 +32,8 @@ pub enum Kind {
     Chunk = 1,
     /// A process execution, successful or not: [`crate::Exec`].
     Exec = 2,
+    /// A hit of a probe: [`crate::probe::Probe`].
+    Probe = 3,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
         match kind {
             1 => Some(Self::Chunk),
             2 => Some(Self::Exec),
+            3 => Some(Self::Probe),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ mod exec;
 mod header;
 pub mod kfunc;
 mod knobs;
+pub mod probe;
 mod stats;
 
 pub use chunk::{CHUNK_BYTES, Chunk, Stream};

@@ -6,6 +6,7 @@
 
 mod family;
 mod offsets;
+pub mod probe;
 
 use std::fmt;
 
