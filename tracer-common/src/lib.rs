@@ -8,6 +8,7 @@
 //! *Must not know:* how a record is produced (hooks, helpers) or what becomes of it (events, JSON).
 #![no_std]
 
+pub mod aggregate;
 mod chunk;
 mod exec;
 mod header;

@@ -280,5 +280,9 @@ pub mod counter {
     pub const NO_ENTRY: u32 = 5;
     /// Hits of an aggregation that found no room for a new key.
     pub const KEYS_FULL: u32 = 6;
-    pub const LEN: usize = 8;
+    /// Calls whose return the kernel did not show; known when an outer call returns, or the next one begins.
+    pub const NO_RETURN: u32 = 7;
+    /// Hits in the middle of as many others on that CPU as there is working memory for: not looked at.
+    pub const BUSY: u32 = 8;
+    pub const LEN: usize = 16;
 }

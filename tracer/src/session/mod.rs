@@ -20,6 +20,7 @@ mod maps;
 mod memlock;
 mod misses;
 mod privilege;
+pub mod probe;
 mod stats;
 
 pub use attached::Attached;
