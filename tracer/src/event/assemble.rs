@@ -79,7 +79,9 @@ impl Assembler {
                 }
             }
             Some(Kind::Exec) => self.exec(key, record).map(Some),
-            Some(Kind::Probe) | None => Err(DecodeError::Kind { kind: header.kind, cpu: header.cpu, tid: header.tid }),
+            Some(Kind::Probe) | None => {
+                Err(DecodeError::Kind { kind: header.kind, cpu: header.cpu, tid: header.tid })
+            }
         }
     }
 
