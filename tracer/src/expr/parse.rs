@@ -5,7 +5,7 @@
 use std::{fmt, ops::Range};
 
 use super::lex::{Token, tokens};
-use super::{Node, Operator, Unit, What};
+use super::{Node, Unit, What};
 use crate::spec::Mistake;
 
 /// Deepest nesting. Each operator of a chain counts for good, since trees grow to the left: the table holds far fewer.
@@ -205,12 +205,5 @@ impl fmt::Display for Node {
                 f.write_str("\"")
             }
         }
-    }
-}
-
-impl Operator {
-    /// Texts are equal or not, or begin so; they have no order here.
-    pub(super) const fn orders(self) -> bool {
-        matches!(self, Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual)
     }
 }
