@@ -6,6 +6,7 @@ pub mod command;
 pub mod diagnostic;
 pub mod enrich;
 pub mod event;
+pub mod expr;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 pub mod host;
@@ -14,4 +15,5 @@ pub mod plan;
 pub mod profiles;
 pub mod session;
 pub mod sink;
+pub mod spec;
 pub mod verifier;

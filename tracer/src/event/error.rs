@@ -20,4 +20,14 @@ pub enum DecodeError {
     Parts { named: u64, carried: usize, cpu: u32, tid: u32 },
     #[error("the exec of tid {tid} (cpu {cpu}) says that its {stream} have {total} bytes, but more arrived")]
     Stretch { stream: &'static str, total: u32, cpu: u32, tid: u32 },
+    #[error("a hit of tid {tid} (cpu {cpu}) is of point {point}, but there are {points}")]
+    Point { point: u32, points: usize, cpu: u32, tid: u32 },
+    #[error(
+        "the hit of tid {tid} (cpu {cpu}) names {named} bytes of stacks and texts, but carries {carried}"
+    )]
+    HitParts { named: u64, carried: usize, cpu: u32, tid: u32 },
+    #[error("the hit of tid {tid} (cpu {cpu}) has a stack of {len} bytes, which are no whole addresses")]
+    Stack { len: usize, cpu: u32, tid: u32 },
+    #[error("the hit of tid {tid} (cpu {cpu}) has its text {value} outside of its {texts} bytes of texts")]
+    Text { value: usize, texts: usize, cpu: u32, tid: u32 },
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! record bytes -> header -> { chunk: kept | exec: joined with its chunks } -> ExecEvent
+//! hit record, points of the run -> ProbeEvent
 //! (cpu, seq), counters -> LossTracker -> Lost
 //! ```
 //!
@@ -11,26 +12,34 @@
 //!
 //! *Must not know:* how records are produced, how events are rendered, who asked for them.
 
+mod aggregate;
 mod argv;
 mod assemble;
 mod chunk;
+mod datum;
 mod errno;
 mod error;
 mod exec;
 mod loss;
 mod path;
 mod pending;
+mod probe;
+mod probe_run;
 mod run;
 pub mod simulate;
 mod value;
 mod wire;
 
+pub use aggregate::{Aggregate, Bucket, KeyPart, LeftOut, Measure, Measured, Row, Unit};
 pub use argv::{Arg, ArgShape, Args, Gap, GapReason, Limits};
 pub use assemble::{Assembler, EnvWanted};
+pub use datum::Datum;
 pub use errno::errno_name;
 pub use error::DecodeError;
 pub use exec::{ExecEvent, ProcessId};
 pub use loss::{LossTracker, Lost, LostReason};
 pub use pending::{MAX_PENDING_BYTES, MAX_PENDING_EVENTS};
+pub use probe::{Frames, ProbeDecoder, ProbeEvent};
+pub use probe_run::{Attachment, ProbeEnd, ProbeFilters, ProbeStart};
 pub use run::{Cgroup, End, EndReason, Filters, Start, WallClock};
 pub use value::{Cut, Missing, Unavailable, Value};

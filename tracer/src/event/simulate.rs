@@ -4,7 +4,11 @@
 //! *Invariant:* what it writes is what `tracer_common` documents, byte for byte. It shares no code
 //! with the decoders: it is their oracle.
 
+mod hit;
+
 use tracer_common::{CHUNK_BYTES, Chunk, Exec, Header, Hook, Kind, Stream};
+
+pub use hit::{SimulatedHit, example_run, probe_record};
 
 /// An exec as the kernel side would see it. Lengths and counts in `exec` are filled in by
 /// [`SimulatedExec::records`].

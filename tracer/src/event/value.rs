@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use tracer_common::probe::MAX_FRAMES;
+
+use super::errno_name;
+
 /// A field of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a, T> {
@@ -47,6 +51,10 @@ pub enum Cut {
     PathStart,
     /// A number that is only a lower bound, since the arguments were not read to their end.
     AtLeast,
+    /// A text is longer than this many bytes: its end is missing.
+    Text(u32),
+    /// A stack has as many frames as are kept: it may be deeper.
+    Frames,
 }
 
 impl fmt::Display for Cut {
@@ -54,6 +62,12 @@ impl fmt::Display for Cut {
         f.write_str(match self {
             Self::PathStart => "the path is too long: its beginning is missing",
             Self::AtLeast => "a lower bound: the arguments were not read to their end",
+            Self::Text(limit) => {
+                return write!(f, "the text is longer than {limit} bytes: its end is missing");
+            }
+            Self::Frames => {
+                return write!(f, "no more than {MAX_FRAMES} frames are kept: there may be outer ones");
+            }
         })
     }
 }
@@ -71,6 +85,12 @@ pub enum Missing<'a> {
     Failed,
     /// Part of what it is computed from was lost.
     Lost,
+    /// Of a call whose entry was not seen.
+    EntryUnseen,
+    /// Of a call whose return was not seen.
+    ReturnUnseen,
+    /// The kernel answered with this error.
+    Errno(u32),
     /// This host cannot give it: the plan's reason.
     Unavailable(&'a str),
 }
@@ -84,6 +104,9 @@ impl fmt::Display for Missing<'_> {
             Self::NotSet => f.write_str("not set"),
             Self::Failed => f.write_str("the exec failed"),
             Self::Lost => f.write_str("cannot be told: part of the arguments was lost"),
+            Self::EntryUnseen => f.write_str("the entry of the call was not seen"),
+            Self::ReturnUnseen => f.write_str("the return of the call was not seen"),
+            Self::Errno(errno) => write!(f, "could not be read at the event: {}", errno_name(*errno)),
             Self::Unavailable(reason) => f.write_str(reason),
         }
     }

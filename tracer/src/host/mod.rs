@@ -6,5 +6,6 @@
 
 mod btf;
 mod facts;
+pub mod names;
 
 pub use facts::{Capability, HostFacts, Lockdown};

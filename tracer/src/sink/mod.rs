@@ -4,8 +4,10 @@
 //!
 //! *Must not know:* where the bytes go (files, pipes, terminals), how events were obtained.
 
+mod human;
 pub mod json;
 mod output;
+mod probe;
 mod summary;
 mod table;
 mod time;
@@ -13,6 +15,7 @@ mod time;
 use crate::event::{End, ExecEvent, Lost, Start, WallClock};
 
 pub use output::{Batch, Failure, Output, stdout};
+pub use probe::{ProbeSink, probe_summary};
 pub use summary::summary;
 pub use table::{Look, Table};
 
@@ -58,7 +61,7 @@ impl Sink {
     /// Appends a loss.
     pub fn lost(&mut self, lost: &Lost, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.lost(lost, out),
+            Self::Table(table) => table.lost(lost, "exec", out),
             Self::Json(clock) => json::lost(lost, *clock, out),
         }
     }

@@ -5,6 +5,7 @@
 use super::btf::TypeId;
 use super::env::Env;
 use super::lsm_hooks::{self, lists};
+use super::prepare::calling_obstacle;
 use super::profile::Release;
 use super::program::{AttachType, ProgType};
 use super::report::{Checked, reject, unmodelled};
@@ -71,7 +72,7 @@ impl Env<'_> {
             }
         }
         if kind == ProgType::STRUCT_OPS {
-            unmodelled!("struct_ops");
+            return self.check_struct_ops();
         }
         if kind == ProgType::EXT {
             unmodelled!("extension programs");
@@ -107,6 +108,13 @@ impl Env<'_> {
             if !name.starts_with("bpf_lsm_") {
                 reject!(AttachTarget, "attach_btf_id {id} points to wrong type name {name}");
             }
+        }
+        if let Some(btf) = self.profile.btf.as_deref()
+            && self.prog.attach != AttachType::TRACE_RAW_TP
+            && let Some(proto) = btf.proto(target.proto)
+            && let Some(obstacle) = calling_obstacle(btf, name, proto, release)
+        {
+            reject!(AttachTarget, "{obstacle}");
         }
         if sleepable {
             let ok = match kind {

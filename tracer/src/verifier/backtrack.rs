@@ -222,6 +222,10 @@ impl Env<'_> {
         let mut next = self.cur.parent;
         while let Some(id) = next {
             let st = self.arena.get_mut(id)?;
+            // Scalars of kept states never become imprecise again: without this, long loops take quadratic time.
+            if std::mem::replace(&mut st.all_precise, true) {
+                break;
+            }
             for frame in &mut st.frames {
                 for r in frame.regs.iter_mut().take(10) {
                     r.precise |= r.is_scalar();

@@ -108,11 +108,18 @@ impl Env<'_> {
             reject!(BtfAccess, "only read is supported");
         }
         if dir == Dir::Write && !alloc {
-            // Only struct_ops of TCP congestion control and a few networking types write, to listed fields.
-            if matches!(self.prog.kind, ProgType::STRUCT_OPS | ProgType::XDP | ProgType::SCHED_CLS) {
+            if self.prog.kind == ProgType::STRUCT_OPS {
+                self.check_struct_ops_write(id, off, size)?;
+                return Ok(Some(Reg::UNKNOWN));
+            }
+            // Of connection tracking entries, listed fields may be written.
+            if matches!(self.prog.kind, ProgType::XDP | ProgType::SCHED_CLS) {
                 unmodelled!("writes to kernel structs");
             }
             reject!(BtfAccess, "only read is supported");
+        }
+        if self.prog.kind == ProgType::STRUCT_OPS && !alloc {
+            self.struct_ops_may_read(id)?;
         }
         let borrowed = reg.ty.flags.any(Flags(Flags::NON_OWN_REF.0 | Flags::RCU.0));
         if alloc && !borrowed && reg.ref_id == 0 {

@@ -93,12 +93,7 @@ impl Env<'_> {
     pub(super) fn step_helper_call(&mut self, insn: Insn) -> Checked<Flow> {
         let func = insn.imm as u32;
         let name = helper::name(func);
-        let kernel = self.profile.table_bit();
-        let hooked = helper::decided_by_hook(func)
-            .then(|| self.attach_target())
-            .flatten()
-            .and_then(|t| helper::at_hook(func, self.prog, &t.name, kernel));
-        let found = hooked.unwrap_or_else(|| helper::lookup(func, self.prog, kernel, self.known_helpers()));
+        let found = self.helper(func);
         let overrides = self.profile.config.error_injection != Some(false);
         let proto = match found {
             // Results are overridden by error injection, which this kernel lacks.
@@ -157,7 +152,7 @@ impl Env<'_> {
         if func == id::GET_FUNC_IP {
             self.check_func_ip()?;
         }
-        let mut changes = helper::changes_packet(func, TailCalls::Keep);
+        let mut changes = helper::changes_packet(func, self.tail_calls());
         if func == id::DYNPTR_WRITE && self.dynptr_is_packet(&old[1]) {
             changes = true;
         }
@@ -165,6 +160,19 @@ impl Env<'_> {
             self.forget_packets();
         }
         Ok(inline.map_or(Flow::Next, Flow::To))
+    }
+
+    /// What this program's gate says of a helper.
+    pub(super) fn helper(&self, func: u32) -> Lookup {
+        if self.prog.kind == ProgType::STRUCT_OPS {
+            return self.struct_ops_helper(func);
+        }
+        let kernel = self.profile.table_bit();
+        let hooked = helper::decided_by_hook(func)
+            .then(|| self.attach_target())
+            .flatten()
+            .and_then(|t| helper::at_hook(func, self.prog, &t.name, kernel));
+        hooked.unwrap_or_else(|| helper::lookup(func, self.prog, kernel, self.known_helpers()))
     }
 
     fn helper_not_allowed(&self, func: u32) -> Stop {

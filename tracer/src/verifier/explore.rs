@@ -76,6 +76,7 @@ impl State {
             callback_unroll_depth: 0,
             loop_entry: None,
             used_as_loop_entry: false,
+            all_precise: false,
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use super::env::Env;
 use super::feature::Feature;
-use super::helper::{self, Lookup, RetKind, id};
+use super::helper::{Lookup, RetKind, id};
 use super::insn::{CALL, Insn};
 use super::profile::Release;
 
@@ -93,7 +93,7 @@ impl Env<'_> {
         let args = |n: usize| ((1u16 << n.min(5)) - 1) << 1;
         if insn.is_helper_call() {
             let func = insn.imm as u32;
-            let found = helper::lookup(func, self.prog, self.profile.table_bit(), self.known_helpers());
+            let found = self.helper(func);
             let Lookup::Found(proto) = found else { return None };
             let result = u16::from(!matches!(proto.ret.kind, RetKind::Void));
             return Some((args(proto.args.len()) | result, func == id::GET_SMP_PROCESSOR_ID));

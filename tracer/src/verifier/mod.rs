@@ -64,6 +64,7 @@ mod ret;
 mod show;
 mod stack;
 mod state;
+mod struct_ops;
 mod subprog;
 pub mod tnum;
 pub mod value;

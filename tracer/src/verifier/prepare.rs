@@ -2,7 +2,7 @@
 //!
 //! `bpf_check()` up to `do_check_main()`, `resolve_pseudo_ldimm64()`, `check_btf_func()` (kernel/bpf/verifier.c).
 
-use super::btf::{FuncLinkage, Kind, Type as T, TypeId};
+use super::btf::{Btf, FuncLinkage, FuncProto, Kind, Type as T, TypeId};
 use super::env::{Aux, Env};
 use super::feature::Feature;
 use super::insn::{Class, GOTOL, Insn, JCOND, mode, pseudo};
@@ -15,7 +15,7 @@ use super::subprog::{Pointers, Subprog, find_subprogs, linkage};
 impl Env<'_> {
     /// Find the subprograms and their functions.
     pub(super) fn find_functions(&mut self) -> Checked {
-        self.check_device_functions()?;
+        self.check_kfuncs_exist()?;
         let pointers = if self.has(Feature::SubprogPointers) { Pointers::Known } else { Pointers::Unknown };
         let callback = self.exception_callback_start()?;
         let starts = find_subprogs(self.insns, pointers, callback)?;
@@ -48,13 +48,37 @@ impl Env<'_> {
         Ok(())
     }
 
+    /// Every call of a kernel function, reachable or not, names one that could be called at all (`add_kfunc_call()`).
+    fn check_kfuncs_exist(&self) -> Checked {
+        if !self.has(Feature::Kfuncs) {
+            return Ok(());
+        }
+        for insn in self.insns.iter().filter(|i| i.is_kfunc_call()) {
+            if !self.prog.gpl {
+                reject!(Kfunc, "cannot call kernel function from non-GPL compatible program");
+            }
+            // Number 0 is refused only where it is reached; other offsets name modules, which are not known here.
+            if insn.imm == 0 && insn.off == 0 || insn.off != 0 {
+                continue;
+            }
+            let btf = self.btf_of(BtfOf::Kernel)?;
+            let id = TypeId(insn.imm as u32);
+            let Some(sig) = btf.func_by_id(id) else {
+                reject!(Kfunc, "kernel btf_id {} is not a function", id.0);
+            };
+            self.check_device_function(sig.name)?;
+            if let Some(obstacle) = calling_obstacle(btf, sig.name, sig.proto, self.profile.release) {
+                reject!(Kfunc, "{obstacle}");
+            }
+        }
+        Ok(())
+    }
+
     /// Functions about a packet's arrival are those of one device: the program must be bound to it
     /// (`bpf_dev_bound_kfunc_check()`, kernel/bpf/offload.c, 6.3 on).
-    fn check_device_functions(&self) -> Checked {
+    fn check_device_function(&self, name: &str) -> Checked {
         let bound = self.prog.flags & super::program::prog_flags::XDP_DEV_BOUND_ONLY != 0;
-        let calls = self.insns.iter().filter(|i| i.is_kfunc_call());
-        let about = |i: &Insn| self.kfunc_name(*i).is_some_and(|n| n.starts_with("bpf_xdp_metadata_rx_"));
-        if !bound && calls.copied().any(|i| about(&i)) {
+        if !bound && name.starts_with("bpf_xdp_metadata_rx_") {
             reject!(Kfunc, "metadata kfuncs require device-bound program");
         }
         Ok(())
@@ -404,6 +428,51 @@ impl Env<'_> {
                 None => unmodelled!("kernel variable"),
             },
         }
+    }
+}
+
+/// Why a function cannot be called from, or hooked by, BPF because of its arguments or its result; `None` if it can
+/// (`btf_distill_func_proto()`).
+pub(super) fn calling_obstacle(
+    btf: &Btf,
+    name: &str,
+    proto: FuncProto<'_>,
+    release: Release,
+) -> Option<String> {
+    const MAX_ARGS: usize = 12;
+    const LARGEST: u32 = 16;
+    let count = proto.params().count();
+    if count > MAX_ARGS {
+        return Some(format!("The function {name} has {count} arguments. Too many."));
+    }
+    let is_struct = |id| matches!(btf.resolved(id), Some(T::Struct(_) | T::Union(_)));
+    if passed(btf, proto.ret).is_none() || is_struct(proto.ret) {
+        return Some(format!("The function {name} return type is unsupported."));
+    }
+    for (i, param) in proto.params().enumerate() {
+        if i + 1 == count && param.type_id == TypeId::VOID {
+            return Some(format!("The function {name} with variable args is unsupported."));
+        }
+        match passed(btf, param.type_id) {
+            Some(0) => return Some(format!("The function {name} has malformed void argument.")),
+            Some(size) if size <= LARGEST && (release >= Release::new(6, 1) || !is_struct(param.type_id)) => {
+            }
+            _ => return Some(format!("The function {name} arg{i} type is unsupported.")),
+        }
+    }
+    None
+}
+
+/// The size of a value that is passed; 0 for none, `None` if it is not passed by value.
+fn passed(btf: &Btf, id: TypeId) -> Option<u32> {
+    let id = btf.resolve(id)?;
+    if id == TypeId::VOID {
+        return Some(0);
+    }
+    match btf.get(id)? {
+        T::Ptr(_) => Some(8),
+        T::Int(_) | T::Enum(_) | T::Enum64(_) | T::Struct(_) => btf.size_of(id),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `check_return_code()` (kernel/bpf/verifier.c).
 
+use super::btf::Type as T;
 use super::env::Env;
 use super::explore::Flow;
 use super::feature::Feature;
@@ -10,7 +11,7 @@ use super::memory::Fixed;
 use super::profile::Release;
 use super::program::{AttachType as A, ProgType};
 use super::reg::{Base, Data, Reg, Type};
-use super::report::{Checked, Kind, Stop, Violation, reject};
+use super::report::{Checked, Kind, Stop, Violation, reject, unmodelled};
 use super::state::Entry;
 use super::tnum::Tnum;
 
@@ -103,6 +104,15 @@ impl Env<'_> {
             && self.lsm_hook_is_void()
         {
             return Ok(());
+        }
+        if sub == 0 && self.prog.kind == ProgType::STRUCT_OPS && entry != Entry::AsyncCallback {
+            match self.struct_ops_result() {
+                Some(T::Void) => return Ok(()),
+                Some(T::Ptr(_)) if self.profile.release >= Release::new(6, 14) => {
+                    unmodelled!("struct_ops that return pointers");
+                }
+                _ => {}
+            }
         }
         let is_sub = sub != 0;
         if is_sub

@@ -220,6 +220,8 @@ pub(super) struct State {
     pub(super) callback_unroll_depth: u32,
     pub(super) loop_entry: Option<StateId>,
     pub(super) used_as_loop_entry: bool,
+    /// Of a kept state: each of its scalars is precise, and so are those of all before it.
+    pub(super) all_precise: bool,
 }
 
 impl State {

@@ -7,15 +7,24 @@
 //!
 //! *Must not know:* where the lines go.
 
+mod aggregate;
+mod probe;
+mod probe_run;
 #[cfg(test)]
 mod schema;
 mod write;
 
+use std::os::unix::ffi::OsStrExt;
+
 use super::time::rfc3339;
 use crate::event::{
-    ArgShape, Args, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock, errno_name,
+    ArgShape, Args, Cgroup, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock,
+    errno_name,
 };
-use write::{Key, Object, array, base64, key, number, string};
+pub(super) use aggregate::aggregate;
+pub(super) use probe::probe;
+pub(super) use probe_run::{probe_end, probe_start};
+use write::{Key, Object, array, base64, key, number, signed, string};
 
 /// Version of the lines' schema: raised when a field is removed or changes its type.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -255,7 +264,6 @@ pub fn start(start: &Start<'_>, clock: WallClock, out: &mut Vec<u8>) {
 }
 
 fn filters(mut o: Object<'_>, filters: &Filters) {
-    use std::os::unix::ffi::OsStrExt;
     let numbers = |values: &[u32], out: &mut Vec<u8>| {
         array(out, values.iter(), |value, out| {
             number((*value).into(), out);
@@ -266,15 +274,7 @@ fn filters(mut o: Object<'_>, filters: &Filters) {
     array(o.key(key!("comm")), filters.comms.iter(), |comm, out| {
         string(comm, out);
     });
-    match &filters.cgroup {
-        Some(cgroup) => {
-            let mut object = Object::open(o.key(key!("cgroup")));
-            object.number(key!("id"), cgroup.id);
-            object.bytes(key!("path"), key!("path_raw"), cgroup.path.as_os_str().as_bytes());
-            object.close();
-        }
-        None => o.null(key!("cgroup")),
-    }
+    cgroup(&mut o, filters.cgroup.as_ref());
     o.flag(key!("failed"), filters.failed);
     o.optional(key!("tree"), filters.tree.map(Into::into));
     match &filters.command {
@@ -285,6 +285,18 @@ fn filters(mut o: Object<'_>, filters: &Filters) {
         None => o.null(key!("command")),
     }
     o.close();
+}
+
+fn cgroup(o: &mut Object<'_>, cgroup: Option<&Cgroup>) {
+    match cgroup {
+        Some(cgroup) => {
+            let mut object = Object::open(o.key(key!("cgroup")));
+            object.number(key!("id"), cgroup.id);
+            object.bytes(key!("path"), key!("path_raw"), cgroup.path.as_os_str().as_bytes());
+            object.close();
+        }
+        None => o.null(key!("cgroup")),
+    }
 }
 
 /// Appends the line of a run's end.

@@ -3,7 +3,10 @@
 //! *Invariant:* a line holds no control characters but the colours that this module sets, and is
 //! no wider than asked (`tests`). What does not fit is told at its end.
 
+mod aggregate;
 mod command;
+mod histogram;
+mod hit;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -27,7 +30,11 @@ pub struct Table {
     look: Look,
     users: Users,
     line: Line,
+    /// The end of a line, which is shown whatever must be cut before it.
+    tail: Line,
     cell: Vec<u8>,
+    /// Columns that the names of probes take.
+    probe_width: usize,
 }
 
 /// What a table looks like.
@@ -115,25 +122,34 @@ impl Table {
         });
     }
 
-    /// Appends a loss.
-    pub(super) fn lost(&mut self, lost: &Lost, out: &mut Vec<u8>) {
+    /// Appends a loss of events, of which one is called `noun`.
+    pub(super) fn lost(&mut self, lost: &Lost, noun: &str, out: &mut Vec<u8>) {
         let Lost { count, from_ns, to_ns, .. } = *lost;
         let offset = self.look.utc_offset_s;
         self.cell.clear();
         time_of_day(self.clock.unix_ns(to_ns), offset, &mut self.cell);
-        let noun = if count == 1 { "exec" } else { "execs" };
-        let _ = write!(self.cell, " !!! {count} {noun} LOST (");
+        let plural = if count == 1 { "" } else { "s" };
+        let _ = write!(self.cell, " !!! {count} {noun}{plural} LOST (");
         if let Some(cpu) = lost.cpu {
             let _ = write!(self.cell, "CPU {cpu}, ");
         }
         let _ = write!(self.cell, "since ");
         time_of_day(self.clock.unix_ns(from_ns), offset, &mut self.cell);
         let _ = write!(self.cell, "): {}", lost.reason.describe());
+        self.warning(out);
+    }
+
+    /// Appends the cell as a line that is not to be overlooked.
+    fn warning(&mut self, out: &mut Vec<u8>) {
         self.line.clear();
         self.line.name(&self.cell, usize::MAX);
+        self.fitted(Some(Paint::Loss), out);
+    }
+
+    /// Appends the line, cut to the table's width.
+    fn fitted(&mut self, paint: Option<Paint>, out: &mut Vec<u8>) {
         self.line.fit(self.width());
-        let look = self.look;
-        painted(look, Some(Paint::Loss), out, |out| {
+        painted(self.look, paint, out, |out| {
             out.extend_from_slice(self.line.as_str().as_bytes());
         });
     }

@@ -71,7 +71,7 @@ fn a_table_looks_like_this() {
         to_ns: 82_000_000_000,
         reason: LostReason::RingFull,
     };
-    table.lost(&lost, &mut out);
+    table.lost(&lost, "exec", &mut out);
     text += &String::from_utf8(out).unwrap();
     expect![[r#"
         TIME             PID    PPID USER       RESULT  COMMAND

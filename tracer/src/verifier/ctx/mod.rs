@@ -7,6 +7,7 @@ mod net;
 mod raw_tp;
 mod tracing;
 
+pub(super) use self::tracing::Target;
 use self::tracing::raw_slot;
 use super::env::Env;
 use super::explore::Extend;
@@ -101,7 +102,11 @@ impl Env<'_> {
             }
             ProgType::CGROUP_DEVICE => scalar(self.cgroup_dev_access(off, size, dir)),
             ProgType::CGROUP_SYSCTL => scalar(cgroup_sysctl_access(off, size, dir)),
-            ProgType::STRUCT_OPS => unmodelled!("struct_ops"),
+            ProgType::STRUCT_OPS => {
+                let reg = self.btf_ctx_access(off, size, dir)?;
+                let arg = self.argument_at(off);
+                self.struct_ops_arg(arg, reg)
+            }
             ProgType::EXT => unmodelled!("extension programs"),
             ProgType::LIRC_MODE2 => scalar(off == 0 && size == 4 && dir == Dir::Read),
             ProgType::NETFILTER => self.netfilter_access(off, size, dir),

@@ -70,6 +70,9 @@ pub(in super::super) struct Target {
 impl Env<'_> {
     /// The function or tracepoint that the program attaches to, from the kernel's BTF.
     pub(in super::super) fn attach_target(&self) -> Option<Target> {
+        if self.prog.kind == ProgType::STRUCT_OPS {
+            return self.struct_ops_target();
+        }
         let btf = self.profile.btf.as_ref()?;
         let id = self.prog.attach_btf_id;
         match btf.get(id)? {
@@ -86,7 +89,7 @@ impl Env<'_> {
     pub(super) fn btf_ctx_access(&self, off: i64, size: u32, dir: Dir) -> Checked<Option<Reg>> {
         let Some(btf) = self.profile.btf.clone() else { unmodelled!("tracing without BTF") };
         let Some(target) = self.attach_target() else { unmodelled!("attach target") };
-        if self.prog.kind == ProgType::TRACING && !raw_slot(off, size, dir) {
+        if matches!(self.prog.kind, ProgType::TRACING | ProgType::STRUCT_OPS) && !raw_slot(off, size, dir) {
             return Ok(None);
         }
         if off < 0 || off % 8 != 0 {
@@ -106,6 +109,8 @@ impl Env<'_> {
         let mut is_retval = false;
         let id = if arg == count {
             match self.prog.attach {
+                // The number of a member, not an attach type.
+                _ if self.prog.kind == ProgType::STRUCT_OPS => return Ok(None),
                 AttachType::LSM_MAC => {
                     is_retval = self.has(Feature::ReturnRanges);
                     proto.ret
@@ -137,7 +142,8 @@ impl Env<'_> {
         if size != 8 && self.profile.release >= Release::new(6, 12) {
             return Ok(None);
         }
-        if self.prog.attach == AttachType::TRACE_ITER
+        if self.prog.kind == ProgType::TRACING
+            && self.prog.attach == AttachType::TRACE_ITER
             && let Some(r) = self.iterator_arg(&target.name, off)?
         {
             return Ok(Some(r));
@@ -225,8 +231,21 @@ impl Env<'_> {
                 let bit = self.profile.table_bit();
                 !super::super::lsm_hooks::lists(super::super::lsm_hooks::UNTRUSTED, bit, &target.name)
             }
+            ProgType::STRUCT_OPS => true,
             _ => false,
         }
+    }
+
+    /// The number of the argument at this offset of the context.
+    pub(super) fn argument_at(&self, off: i64) -> usize {
+        let target = self.attach_target();
+        let proto =
+            self.profile.btf.as_deref().zip(target).and_then(|(btf, t)| Some((btf, btf.proto(t.proto)?)));
+        let found = proto.and_then(|(btf, proto)| {
+            let params: Vec<TypeId> = proto.params().map(|p| p.type_id).collect();
+            self.arg_index(btf, &params, proto.ret, off, 0)
+        });
+        found.unwrap_or(usize::MAX)
     }
 
     fn iterator_arg(&self, target: &str, off: i64) -> Checked<Option<Reg>> {

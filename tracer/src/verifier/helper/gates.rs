@@ -121,9 +121,6 @@ pub(super) static GATES: &[Gate] = &[
     Gate { name: "bpf_smc_hs", links: &[Link { on: 0b1000, before: &[], default: "" }], rows: &[
     ] },
     Gate { name: "bpf_tcp_ca_get", links: &[Link { on: 0b1111, before: &[], default: "bpf_base" }], rows: &[
-        Row { func: 49, on: 0b0110, var: "bpf_sk_setsockopt", when: Unknown },
-        Row { func: 49, on: 0b1000, var: "bpf_sk_setsockopt_nodelay", when: Unknown },
-        Row { func: 57, on: 0b1110, var: "bpf_sk_getsockopt", when: Unknown },
         Row { func: 107, on: 0b1111, var: "bpf_sk_storage_get", when: Always },
         Row { func: 108, on: 0b1111, var: "bpf_sk_storage_delete", when: Always },
         Row { func: 116, on: 0b1111, var: "bpf_tcp_send_ack", when: Always },

@@ -154,6 +154,20 @@ pub(super) fn at_hook(func: u32, prog: &Program, hook: &str, kernel: u8) -> Opti
     Some(found.map_or(Lookup::NotAllowed, |(.., vars)| proto(vars[which], kernel)))
 }
 
+/// The helper for a program of a TCP congestion control; the member `release` gets no
+/// socket options.
+pub(super) fn of_tcp_congestion(func: u32, prog: &Program, kernel: u8, member: &str) -> Lookup {
+    let retiring = member == "release";
+    let nodelay = kernel == 0b1000;
+    match func {
+        SETSOCKOPT | GETSOCKOPT if kernel == 0b0001 || retiring => Lookup::NotAllowed,
+        SETSOCKOPT if nodelay => proto("bpf_sk_setsockopt_nodelay", kernel),
+        SETSOCKOPT => proto("bpf_sk_setsockopt", kernel),
+        GETSOCKOPT => proto("bpf_sk_getsockopt", kernel),
+        _ => ask("bpf_tcp_ca_get", func, prog, kernel, 0),
+    }
+}
+
 fn ask(name: &str, func: u32, prog: &Program, kernel: u8, depth: u32) -> Lookup {
     let Some(gate) = gates::GATES.iter().find(|g: &&Gate| g.name == name) else { return Lookup::NotAllowed };
     if depth > 8 {

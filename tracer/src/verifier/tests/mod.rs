@@ -5,4 +5,5 @@ mod domain;
 mod graph;
 mod programs;
 mod random;
+mod struct_ops;
 mod survival;
