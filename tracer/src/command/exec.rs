@@ -12,33 +12,20 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+use super::{
+    Outcome, follow,
+    run::{self, Bounds, Traced},
+    show::Show,
 };
-
-use super::{Outcome, follow, show::Show};
 use crate::{
-    cli::{ExecConfig, Output as To, StatusPolicy},
+    cli::{ExecConfig, Output as To},
     enrich::{self, LookupError, Users},
-    event::{Assembler, EndReason, EnvWanted, Start, WallClock},
+    event::{Assembler, End, EndReason, EnvWanted, Start, WallClock},
     host::HostFacts,
     plan::{self, Cgroup, Plan, Refusal, Wishes},
     session::{self, Attached, Cause, Command, Judgement, LoadError, Started},
-    sink::{self, Batch, Failure, Format, Look, Output, Sink, Table},
+    sink::{self, Batch, Format, Look, Sink, Table},
 };
-
-/// How often counters are looked at. Losses are told within a second.
-const TICK: Duration = Duration::from_millis(250);
-/// How long the end waits for an output that takes nothing.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes after which a batch is handed to the output.
-const BATCH_BYTES: usize = 128 * 1024;
-/// Records that are taken from the ring before anything else is looked at.
-const RECORDS: usize = 512;
-/// When the last descendants of a command that has ended are waited for, the user is told.
-const TELL_AFTER: Duration = Duration::from_secs(2);
 
 /// Runs `tracer exec`.
 pub fn exec(config: &ExecConfig) -> Outcome {
@@ -265,264 +252,82 @@ impl Prepared {
             unavailable: &self.plan.unavailable,
         };
         show.sink.start(&start, &mut show.batch.bytes);
-        let ring = Ring(self.started.attached.as_raw_fd());
-        let mut run = Run {
-            // SAFETY: `Run` drops it before the ring that it names is closed.
-            ring: unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }?,
-            attached: self.started.attached,
-            show,
-            output: Output::start(self.output)?,
-            command: self.command,
-            ended_at: None,
-        };
-        let mut signals = Signals::new()?;
-        if let Some(command) = &mut run.command
-            && let Err(error) = command.release()
-        {
-            eprintln!("tracer: {error}");
-            let status = error.status();
-            run.end(EndReason::CommandEnded, config, &mut signals).await?;
-            return Ok(Outcome::Status(status));
-        }
-        let reason = run.until_something_ends_it(config, &mut signals).await?;
-        run.end(reason, config, &mut signals).await
+        let traced = Execs { show, attached: self.started.attached, to: config.output.clone(), end: None };
+        let bounds =
+            Bounds { duration: config.duration, count: config.count, interval: None, status: config.status };
+        run::run(traced, self.output, self.command, bounds).await
     }
 }
 
-/// The ring's descriptor, to wait at.
-struct Ring(RawFd);
-
-impl AsRawFd for Ring {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
-    }
-}
-
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-    child: Signal,
-    window: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            child: signal(SignalKind::child())?,
-            window: signal(SignalKind::window_change())?,
-        })
-    }
-
-    async fn next(&mut self) -> Heard {
-        tokio::select! {
-            _ = self.interrupt.recv() => Heard::End(libc::SIGINT),
-            _ = self.terminate.recv() => Heard::End(libc::SIGTERM),
-            _ = self.hangup.recv() => Heard::End(libc::SIGHUP),
-            _ = self.child.recv() => Heard::ChildEnded,
-            _ = self.window.recv() => Heard::NewWidth,
-        }
-    }
-
-    /// A signal that ends the run.
-    async fn ending(&mut self) {
-        while !matches!(self.next().await, Heard::End(_)) {}
-    }
-}
-
-/// What a signal says.
-enum Heard {
-    End(i32),
-    ChildEnded,
-    NewWidth,
-}
-
-/// What there is to do next.
-enum Next {
-    Heard(Heard),
-    TimeIsUp,
-    LookAround,
-    Written(Result<(), Failure>),
-    Records,
-}
-
-struct Run {
-    /// Declared, and so dropped, before the ring that it waits at.
-    ring: AsyncFd<Ring>,
-    attached: Attached,
+/// Executions.
+struct Execs {
     show: Show,
-    output: Output,
-    command: Option<Command>,
-    /// When the command was seen to have ended.
-    ended_at: Option<Instant>,
+    attached: Attached,
+    to: To,
+    end: Option<End>,
 }
 
-impl Run {
-    async fn until_something_ends_it(
-        &mut self,
-        config: &ExecConfig,
-        signals: &mut Signals,
-    ) -> io::Result<EndReason> {
-        let deadline = config.duration.map(|duration| Instant::now() + duration);
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Records may be left in the ring.
-        let mut more = false;
-        loop {
-            let Self { ring, attached, show, output, .. } = self;
-            let full = show.batch.bytes.len() >= BATCH_BYTES;
-            let waiting = !show.batch.bytes.is_empty();
-            let next = tokio::select! {
-                biased;
-                heard = signals.next() => Next::Heard(heard),
-                () = sleep_until(deadline.unwrap_or_else(far_future)), if deadline.is_some() => Next::TimeIsUp,
-                _ = tick.tick() => Next::LookAround,
-                room = output.ready(), if full || waiting && !more => {
-                    Next::Written(room.map(|room| room.send(std::mem::take(&mut show.batch))))
-                }
-                () = async {}, if more && !full => Next::Records,
-                ready = ring.readable(), if !more && !full => {
-                    // Cleared before the ring is emptied, so that no later record goes unnoticed.
-                    ready?.clear_ready();
-                    Next::Records
-                }
-            };
-            match next {
-                Next::Heard(Heard::End(signal)) => {
-                    if let Some(command) = &mut self.command {
-                        command.signal(signal);
-                    }
-                    return Ok(EndReason::Signal);
-                }
-                Next::Heard(Heard::NewWidth) => show.sink.set_columns(columns(&config.output)),
-                Next::Heard(Heard::ChildEnded) => {
-                    if self.everything_ended() {
-                        return Ok(EndReason::CommandEnded);
-                    }
-                }
-                Next::TimeIsUp => return Ok(EndReason::Duration),
-                Next::LookAround => {
-                    if let Some(reason) = self.look_around(config) {
-                        return Ok(reason);
-                    }
-                }
-                Next::Written(Ok(())) => {}
-                Next::Written(Err(Failure::Closed)) => return Ok(EndReason::ClosedOutput),
-                Next::Written(Err(Failure::Failed(_))) => return Ok(EndReason::OutputFailed),
-                Next::Records => {
-                    let most = most(config, show.events());
-                    more = take(attached, show, most) == RECORDS;
-                }
-            }
-            if config.count.is_some_and(|count| self.show.events() >= count.get()) {
-                return Ok(EndReason::Count);
-            }
-        }
+impl AsRawFd for Execs {
+    fn as_raw_fd(&self) -> RawFd {
+        self.attached.as_raw_fd()
+    }
+}
+
+impl Traced for Execs {
+    fn take(&mut self, most: usize) -> usize {
+        let (now, show) = (boot_ns(), &mut self.show);
+        self.attached.drain(most, |record, dropped| show.record(record, dropped, now))
     }
 
-    /// What is to be done now and then.
-    fn look_around(&mut self, config: &ExecConfig) -> Option<EndReason> {
+    fn batch(&mut self) -> &mut Batch {
+        &mut self.show.batch
+    }
+
+    fn events(&self) -> u64 {
+        self.show.events()
+    }
+
+    fn refresh(&mut self) {
         self.show.sink.set_clock(wall_clock());
         self.show.sink.refresh_users();
+    }
+
+    fn tell_losses(&mut self) {
         let now = boot_ns();
-        let counters = self.attached.counters();
-        // Losses are told behind the events that came before them: when these still wait in the
-        // ring because the output takes nothing, the losses wait too.
-        if self.empty_ring(config) {
-            self.show.poll(&counters, now);
-            self.show.skipped(self.attached.skipped(), now);
-        }
-        if self.output.reader_is_gone() {
-            return Some(EndReason::ClosedOutput);
-        }
-        self.everything_ended().then_some(EndReason::CommandEnded)
+        self.show.poll(&self.attached.counters(), now);
+        self.show.skipped(self.attached.skipped(), now);
     }
 
-    /// Takes what is in the ring; `false` if there is no room for all of it.
-    fn empty_ring(&mut self, config: &ExecConfig) -> bool {
-        while self.show.batch.bytes.len() < BATCH_BYTES {
-            let most = most(config, self.show.events());
-            if most == 0 {
-                return false;
-            }
-            if take(&mut self.attached, &mut self.show, most) < most {
-                return true;
-            }
-        }
-        false
+    fn measure_terminal(&mut self) {
+        self.show.sink.set_columns(columns(&self.to));
     }
 
-    /// Have the command and all its descendants ended?
-    fn everything_ended(&mut self) -> bool {
-        let Some(command) = &mut self.command else { return false };
-        if command.poll().is_none() {
-            return false;
-        }
-        let left = self.attached.tree_size();
-        if left <= 0 {
-            return true;
-        }
-        match self.ended_at {
-            None => self.ended_at = Some(Instant::now()),
-            Some(at) if at.elapsed() > TELL_AFTER => {
-                eprintln!(
-                    "tracer: the command has ended, {left} of its descendants still run; Ctrl-C ends the trace"
-                );
-                // Said once.
-                self.ended_at = Some(far_future());
-            }
-            Some(_) => {}
-        }
-        false
+    fn tree_size(&self) -> i64 {
+        self.attached.tree_size()
     }
 
-    /// Detaches, takes what is left, and sums up.
-    async fn end(
-        mut self,
-        reason: EndReason,
-        config: &ExecConfig,
-        signals: &mut Signals,
-    ) -> io::Result<Outcome> {
+    fn detach(&mut self) {
         self.attached.detach();
-        let wanted = !matches!(reason, EndReason::ClosedOutput | EndReason::OutputFailed);
-        let mut stuck = None;
-        loop {
-            let most = if wanted { most(config, self.show.events()) } else { RECORDS };
-            let taken = take(&mut self.attached, &mut self.show, most);
-            if self.show.batch.bytes.len() >= BATCH_BYTES || taken == 0 {
-                if !wanted || stuck.is_some() {
-                    self.show.batch = Batch::default();
-                } else {
-                    stuck = self.send(signals).await.err();
-                }
-            }
-            if taken == 0 {
-                break;
-            }
-        }
+    }
+
+    fn settle(&mut self) {
         let now = boot_ns();
-        let counters = self.attached.counters();
-        if config.count.is_none() {
-            self.show.settle(&counters, self.attached.pending_returns(), now);
-            self.show.skipped(self.attached.skipped(), now);
-        }
-        let mut end = self.show.end(reason, now);
+        self.show.settle(&self.attached.counters(), self.attached.pending_returns(), now);
+        self.show.skipped(self.attached.skipped(), now);
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        let end = self.show.end(reason, boot_ns());
         self.show.sink.end(&end, &mut self.show.batch.bytes);
-        if wanted && stuck.is_none() {
-            stuck = self.send(signals).await.err();
+        self.end = Some(end);
+    }
+
+    fn sum_up(&mut self, delivered: u64) {
+        if let Some(mut end) = self.end.take() {
+            end.undelivered = end.events.saturating_sub(delivered);
+            end.events -= end.undelivered;
+            eprint!("tracer: {}", sink::summary(&end));
         }
-        if stuck.is_none() {
-            stuck = tokio::select! {
-                finished = self.output.finish(PATIENCE) => (!finished).then_some(Stuck::TookNothing),
-                () = signals.ending() => Some(Stuck::SecondSignal),
-            };
-        }
-        end.undelivered = end.events.saturating_sub(self.output.delivered());
-        end.events -= end.undelivered;
-        eprint!("tracer: {}", sink::summary(&end));
         let unseen = self.attached.unseen_returns();
         if unseen > 0 {
             eprintln!(
@@ -530,80 +335,9 @@ impl Run {
                  them; --hook kprobe sees them all"
             );
         }
-        if counters.tree_full() > 0 {
-            eprintln!(
-                "tracer: {} processes were not followed: the table of the tree was full",
-                counters.tree_full()
-            );
-        }
-        Ok(match (reason, self.output.failure()) {
-            (_, Some(Failure::Failed(error))) => {
-                Outcome::Failed(format!("the output cannot be written: {error}"))
-            }
-            (EndReason::ClosedOutput, _) | (_, Some(Failure::Closed)) => Outcome::Done,
-            _ => match stuck {
-                Some(stuck) => Outcome::Failed(stuck.describe()),
-                None => self.status(config),
-            },
-        })
-    }
-
-    /// Hands the batch to the output, if it takes it in time.
-    async fn send(&mut self, signals: &mut Signals) -> Result<(), Stuck> {
-        tokio::select! {
-            ready = timeout(PATIENCE, self.output.ready()) => match ready {
-                Ok(Ok(permit)) => {
-                    permit.send(std::mem::take(&mut self.show.batch));
-                    Ok(())
-                }
-                _ => Err(Stuck::TookNothing),
-            },
-            () = signals.ending() => Err(Stuck::SecondSignal),
+        let full = self.attached.counters().tree_full();
+        if full > 0 {
+            eprintln!("tracer: {full} processes were not followed: the table of the tree was full");
         }
     }
-
-    fn status(&mut self, config: &ExecConfig) -> Outcome {
-        match (config.status, self.command.as_mut().and_then(Command::poll)) {
-            (StatusPolicy::Command, Some(ended)) => Outcome::Status(ended.status()),
-            _ => Outcome::Done,
-        }
-    }
-}
-
-/// Why the end does not wait for the output any longer.
-#[derive(Clone, Copy)]
-enum Stuck {
-    TookNothing,
-    /// Somebody is told twice to end.
-    SecondSignal,
-}
-
-impl Stuck {
-    fn describe(self) -> String {
-        match self {
-            Self::TookNothing => {
-                format!("the output took nothing for {} s: given up", PATIENCE.as_secs())
-            }
-            Self::SecondSignal => "the output takes nothing: given up at the second signal".to_owned(),
-        }
-    }
-}
-
-/// How many records may be taken at once, so that no more events are shown than were asked for.
-fn most(config: &ExecConfig, shown: u64) -> usize {
-    let left = config.count.map_or(u64::MAX, |count| count.get().saturating_sub(shown));
-    usize::try_from(left).unwrap_or(usize::MAX).min(RECORDS)
-}
-
-fn take(attached: &mut Attached, show: &mut Show, most: usize) -> usize {
-    if most == 0 {
-        return 0;
-    }
-    let now = boot_ns();
-    attached.drain(most, |record, dropped| show.record(record, dropped, now))
-}
-
-/// A time that does not come.
-fn far_future() -> Instant {
-    Instant::now() + Duration::from_secs(86400 * 365)
 }

@@ -7,6 +7,7 @@
 mod doctor;
 mod exec;
 mod follow;
+mod run;
 mod show;
 mod verify;
 
