@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::common::{LoadArgs, OutArgs, WhoArgs};
 use super::units;
 
 /// Arguments of `tracer exec`.
@@ -20,32 +21,12 @@ pub struct ExecArgs {
     #[arg(long, value_enum, default_value_t, value_name = "HOOK")]
     pub hook: HookArg,
 
-    /// Only this process (may be repeated)
-    #[arg(long, value_name = "PID", value_parser = units::pid, value_delimiter = ',')]
-    #[arg(help_heading = "Filters")]
-    pub pid: Vec<u32>,
-
-    /// Only processes of this user, by name or number (may be repeated)
-    #[arg(long, value_name = "USER", value_delimiter = ',', help_heading = "Filters")]
-    pub uid: Vec<String>,
-
-    /// Only processes of this name, of at most 15 bytes (may be repeated)
-    #[arg(long, value_name = "NAME", value_parser = units::comm, help_heading = "Filters")]
-    pub comm: Vec<String>,
-
-    /// Only this cgroup and those below it, by path or id
-    ///
-    /// A path is one under the cgroup2 mount, or one relative to it such as 'system.slice'.
-    #[arg(long, value_name = "PATH|ID", help_heading = "Filters")]
-    pub cgroup: Option<OsString>,
+    #[command(flatten)]
+    pub who: WhoArgs,
 
     /// Only executions that fail
     #[arg(long, help_heading = "Filters")]
     pub failed: bool,
-
-    /// Only this process and its descendants
-    #[arg(long, value_name = "PID", value_parser = units::pid, help_heading = "Filters")]
-    pub tree: Option<u32>,
 
     /// Show this environment variable too ('*' for all; may be repeated)
     ///
@@ -53,15 +34,8 @@ pub struct ExecArgs {
     #[arg(long, value_name = "NAME", value_parser = units::env_name, help_heading = "Output")]
     pub env: Vec<String>,
 
-    /// How to show events [default: table on a terminal, else json]
-    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Option<FormatArg>,
-
-    /// Write to this file ('-' for standard output)
-    ///
-    /// It is created for its owner alone (mode 0600): arguments hold secrets.
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub out: OutArgs,
 
     /// Show at most this many arguments: the first and the last of them
     #[arg(long, value_name = "N", value_parser = units::limit, help_heading = "Output")]
@@ -71,16 +45,8 @@ pub struct ExecArgs {
     #[arg(long, value_name = "N", value_parser = units::limit, help_heading = "Output")]
     pub max_bytes: Option<NonZeroU32>,
 
-    /// Colour the table
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
-    pub color: ColorArg,
-
-    /// Size of the buffer between the kernel and tracer, such as 64K or 8M
-    ///
-    /// It is rounded up to a power of two of pages. A larger one loses less when the output is
-    /// slow.
-    #[arg(long, value_name = "SIZE", value_parser = units::size, default_value = "8M")]
-    pub buffer: u64,
+    #[command(flatten)]
+    pub load: LoadArgs,
 
     /// Stop after this time, such as 10s or 1m30s
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
@@ -89,12 +55,6 @@ pub struct ExecArgs {
     /// Stop after this many events
     #[arg(long, value_name = "N", value_parser = units::count)]
     pub count: Option<NonZeroU64>,
-
-    /// What to do with the verdict of tracer's model of the kernel's verifier on its own programs
-    ///
-    /// They are judged for this very kernel before they are loaded.
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
-    pub precheck: PrecheckArg,
 
     /// Treat this kernel structure member, such as task_struct.loginuid, as if it did not exist
     ///
@@ -151,35 +111,4 @@ pub enum HookArg {
     Kprobe,
     /// The kernel's own trace events: everywhere
     Tracepoint,
-}
-
-/// Choices of `--precheck`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum PrecheckArg {
-    /// Do not load what the kernel would refuse
-    #[default]
-    Enforce,
-    /// Load it all the same, and say so
-    Warn,
-    /// Do not ask the model
-    Off,
-}
-
-/// Choices of `--format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// For people
-    Table,
-    /// For programs: one object a line
-    Json,
-}
-
-/// Choices of `--color`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ColorArg {
-    /// On a terminal, unless NO_COLOR is set
-    #[default]
-    Auto,
-    Always,
-    Never,
 }

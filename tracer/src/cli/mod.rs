@@ -9,11 +9,13 @@
 //!
 //! *Must not know:* hooks, plans, sessions. Nothing but `main` imports this module.
 
+mod common;
 mod config;
 mod doctor;
 mod error;
 mod exec;
 mod generate;
+mod shared;
 mod units;
 mod verify;
 mod world;
@@ -23,11 +25,13 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
-pub use config::{ExecConfig, Output, StatusPolicy};
+pub use common::{LoadArgs, OutArgs, WhoArgs};
+pub use config::ExecConfig;
 pub use doctor::{DoctorArgs, DoctorFormat};
 pub use error::UsageError;
 pub use exec::ExecArgs;
 pub use generate::{CompletionsArgs, ManArgs, completions, man};
+pub use shared::{Output, StatusPolicy};
 pub use verify::{VerifyArgs, VerifyFormat};
 pub use world::{Live, Stdout, World};
 

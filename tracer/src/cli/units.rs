@@ -56,6 +56,42 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How many hits stand for one that is shown: `1/100`.
+pub(super) fn sample(text: &str) -> Result<NonZeroU32, String> {
+    const FORM: &str = "expected a fraction such as 1/100";
+    let of = text.strip_prefix("1/").ok_or(FORM)?;
+    of.parse().map_err(|_| FORM.to_string())
+}
+
+/// A number a second: `1000/s`, or `1000`.
+pub(super) fn rate(text: &str) -> Result<NonZeroU32, String> {
+    const FORM: &str = "expected a number a second such as 1000/s";
+    text.strip_suffix("/s").unwrap_or(text).parse().map_err(|_| FORM.to_string())
+}
+
+/// A whole number with a unit of sizes or times, or none: `-5`, `64K`, `10us`. Times are nanoseconds.
+pub(super) fn quantity(text: &str) -> Result<i64, String> {
+    let wrong = || format!("'{text}' is no number such as 4096, 64K or 10us");
+    let (sign, amount) = match text.strip_prefix('-') {
+        Some(amount) => (-1, amount),
+        None => (1, text),
+    };
+    let digits = amount.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = amount.split_at(digits);
+    let factor: i64 = match unit {
+        "" | "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).map(|number| sign * number).ok_or_else(wrong)
+}
+
 /// A process id.
 pub(super) fn pid(text: &str) -> Result<u32, String> {
     match text.parse() {
