@@ -26,7 +26,7 @@ use crate::{
     emit,
     fetch::read_values,
     filter::{self, Outcome},
-    maps::{COMMS, POINTS, knob, wants},
+    maps::{POINTS, knob, wants},
     scratch::{self, Block, STACK, get, moment, set},
 };
 
@@ -53,15 +53,13 @@ pub(crate) fn is_wanted() -> bool {
     if !filter::passes((bpf_get_current_pid_tgid() >> 32) as u32, Outcome::Failed) {
         return false;
     }
+    let mut comm = [0_u64; 2];
     if knob!(filters) & COMM != 0 {
-        let mut comm = [0_u64; 2];
         // SAFETY: the destination has 16 bytes.
-        return unsafe {
-            bpf_get_current_comm((&raw mut comm).cast(), 16);
-            COMMS.get_ptr(&*(&raw const comm).cast::<[u8; 16]>()).is_some()
-        };
+        unsafe { bpf_get_current_comm((&raw mut comm).cast(), 16) };
     }
-    true
+    // SAFETY: 16 bytes, whatever they are.
+    filter::passes_comm(unsafe { &*(&raw const comm).cast::<[u8; 16]>() })
 }
 
 /// A hit. `values` brings the values that the place has, if anybody wants them.

@@ -57,7 +57,10 @@ extern "C" fn read_value(index: u32, i: u32) -> u32 {
         };
         match read {
             Some(value) => {
-                (&raw mut (*scratch::record(block)).values).cast::<u64>().add(i as usize).write_volatile(value);
+                (&raw mut (*scratch::record(block)).values)
+                    .cast::<u64>()
+                    .add(i as usize)
+                    .write_volatile(value);
             }
             None => (*scratch::record(block)).unreadable |= 1 << i,
         }
