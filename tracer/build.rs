@@ -1,7 +1,7 @@
-//! Puts what the library includes where it includes it from: the kernel-side object, and the profiles of kernels.
+//! Puts what the library includes where it includes it from: the kernel-side objects, and the profiles of kernels.
 //!
-//! The object is built by `cargo xtask build`, which says in TRACER_BPF_OBJECT where it is; without that variable it
-//! is looked for where xtask leaves it. TRACER_PROFILES names the folder of profiles (`cargo xtask profiles`); without
+//! The objects are built by `cargo xtask build`, which says in TRACER_BPF_OBJECTS where they are; without that variable
+//! they are looked for where xtask leaves them. TRACER_PROFILES names the folder of profiles (`cargo xtask profiles`); without
 //! it none is embedded, and the library says so when asked for one.
 
 use std::fmt::Write as _;
@@ -20,20 +20,23 @@ fn fail(what: &str) -> ! {
 }
 
 fn kernel_side(out: &Path) {
-    println!("cargo::rerun-if-env-changed=TRACER_BPF_OBJECT");
-    let object = env::var_os("TRACER_BPF_OBJECT").map_or_else(
+    println!("cargo::rerun-if-env-changed=TRACER_BPF_OBJECTS");
+    let folder = env::var_os("TRACER_BPF_OBJECTS").map_or_else(
         || {
             let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-            manifest.join("../target/bpf/tracer.bpf.o")
+            manifest.join("../target/bpf")
         },
         PathBuf::from,
     );
-    println!("cargo::rerun-if-changed={}", object.display());
-    if let Err(error) = fs::copy(&object, out.join("tracer.bpf.o")) {
-        fail(&format!(
-            "the kernel side is not built ({}: {error}): run `cargo xtask build` once",
-            object.display()
-        ));
+    for name in ["tracer.bpf.o", "probe.bpf.o"] {
+        let object = folder.join(name);
+        println!("cargo::rerun-if-changed={}", object.display());
+        if let Err(error) = fs::copy(&object, out.join(name)) {
+            fail(&format!(
+                "the kernel side is not built ({}: {error}): run `cargo xtask build` once",
+                object.display()
+            ));
+        }
     }
 }
 

@@ -158,7 +158,9 @@ pub struct Call {
     pub boot_ns: u64,
     pub point: u32,
     /// 1: a filter has rejected it.
-    pub forgotten: u32,
+    pub forgotten: u16,
+    /// Which sort of place `at` is.
+    pub class: u16,
 }
 plain!(Call, 24);
 

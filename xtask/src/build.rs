@@ -1,10 +1,10 @@
-//! `cargo xtask build`: the kernel side as one BPF object, then the user side that carries it.
+//! `cargo xtask build`: the kernel side as BPF objects, one per command, then the user side that carries them.
 //!
 //! The kernel side has its own target folder: another compiler, other flags, `core` from source.
-//! The user side's build script takes the object from `TRACER_BPF_OBJECT`.
+//! The user side's build script takes the objects from the folder `TRACER_BPF_OBJECTS`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -14,8 +14,11 @@ use crate::profiles::Profiles;
 use crate::setup::{bpf, linker, require};
 use crate::{paths, profiles};
 
-/// The variable that names the kernel side's object to the user side's build script.
-pub(crate) const OBJECT_VARIABLE: &str = "TRACER_BPF_OBJECT";
+/// The variable that names the folder of the kernel side's objects to the user side's build script.
+pub(crate) const OBJECT_VARIABLE: &str = "TRACER_BPF_OBJECTS";
+
+/// The programs of the kernel side's crate, and the objects that they become.
+const OBJECTS: [(&str, &str); 2] = [("tracer-ebpf", "tracer.bpf.o"), ("tracer-probe", "probe.bpf.o")];
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -59,7 +62,7 @@ pub(crate) fn build(args: &Args, embed: Profiles) -> Result<PathBuf> {
     Ok(paths::target().join(if args.release { "release" } else { "debug" }).join("tracer"))
 }
 
-/// Compiles the kernel side; returns its object.
+/// Compiles the kernel side; returns the folder of its objects.
 ///
 /// # Errors
 /// As [`build`].
@@ -74,7 +77,7 @@ pub(crate) fn kernel_side(features: &[String]) -> Result<PathBuf> {
     ];
     let mut command = cargo();
     command
-        .args(["build", "--release", "--package", "tracer-ebpf", "--bin", "tracer-ebpf"])
+        .args(["build", "--release", "--package", "tracer-ebpf", "--bins"])
         .args(["--target", TARGET, "-Zbuild-std=core", "--target-dir"])
         .arg(paths::bpf_target())
         .env("RUSTC", &toolchain.rustc)
@@ -87,17 +90,19 @@ pub(crate) fn kernel_side(features: &[String]) -> Result<PathBuf> {
         command.args(["--features", &features.join(",")]);
     }
     check(&mut command, "building the kernel side")?;
-    let built = paths::bpf_target().join(TARGET).join("release/tracer-ebpf");
-    publish(built)
+    for (program, object) in OBJECTS {
+        let built = paths::bpf_target().join(TARGET).join("release").join(program);
+        publish(&built, &paths::bpf_target().join(object))?;
+    }
+    Ok(paths::bpf_target())
 }
 
-/// Copies the object to where the user side looks for it, only when it changed: its time of
+/// Copies an object to where the user side looks for it, only when it changed: its time of
 /// change is what makes cargo build the user side again.
-fn publish(built: PathBuf) -> Result<PathBuf> {
-    let object = paths::bpf_object();
-    let new = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
-    if fs::read(&object).ok().as_ref() != Some(&new) {
-        fs::write(&object, new).with_context(|| format!("cannot write {}", object.display()))?;
+fn publish(built: &Path, object: &Path) -> Result<()> {
+    let new = fs::read(built).with_context(|| format!("cannot read {}", built.display()))?;
+    if fs::read(object).ok().as_ref() != Some(&new) {
+        fs::write(object, new).with_context(|| format!("cannot write {}", object.display()))?;
     }
-    Ok(object)
+    Ok(())
 }

@@ -38,11 +38,6 @@ pub(crate) fn bpf_target() -> PathBuf {
     target().join("bpf")
 }
 
-/// The kernel side as one object, which the user side carries.
-pub(crate) fn bpf_object() -> PathBuf {
-    bpf_target().join("tracer.bpf.o")
-}
-
 /// The target folder of static programs, for guests and for `dist`.
 pub(crate) fn static_target() -> PathBuf {
     target().join("static")

@@ -240,3 +240,6 @@ fn text_limit(spec: &ValueSpec) -> u32 {
         limit => limit.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

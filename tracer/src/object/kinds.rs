@@ -94,6 +94,7 @@ impl AttachType {
     pub const LSM_MAC: AttachType = AttachType(27);
     pub const TRACE_ITER: AttachType = AttachType(28);
     pub const LSM_CGROUP: AttachType = AttachType(43);
+    pub const TRACE_KPROBE_MULTI: AttachType = AttachType(42);
     pub const TRACE_UPROBE_MULTI: AttachType = AttachType(48);
 }
 

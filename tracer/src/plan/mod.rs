@@ -7,6 +7,8 @@
 mod family;
 mod offsets;
 pub mod probe;
+pub mod resolve;
+pub mod values;
 
 use std::fmt;
 

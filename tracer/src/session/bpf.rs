@@ -13,11 +13,17 @@ use std::{
 
 // uapi/linux/bpf.h, `enum bpf_cmd`
 const MAP_CREATE: libc::c_int = 0;
+const MAP_LOOKUP_ELEM: libc::c_int = 1;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
+const MAP_GET_NEXT_KEY: libc::c_int = 4;
 const PROG_LOAD: libc::c_int = 5;
+const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const RAW_TRACEPOINT_OPEN: libc::c_int = 17;
 const BTF_LOAD: libc::c_int = 18;
+const BTF_GET_FD_BY_ID: libc::c_int = 19;
 const MAP_FREEZE: libc::c_int = 22;
+const BTF_GET_NEXT_ID: libc::c_int = 23;
+const LINK_CREATE: libc::c_int = 28;
 
 /// A name as the kernel keeps it: at most 15 bytes.
 pub(super) type Name = [u8; 16];
@@ -90,6 +96,41 @@ pub(super) fn map_update(map: BorrowedFd<'_>, key: &[u8], value: &[u8], flags: u
     unsafe { bpf(MAP_UPDATE_ELEM, &attr).map(drop) }
 }
 
+/// Reads one element: for a map per CPU the values of all possible CPUs, each of which begins at a multiple of 8
+/// bytes. `None` if there is no such key.
+pub(super) fn map_lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<Option<()>> {
+    let attr = ElemAttr {
+        map_fd: map.as_raw_fd() as u32,
+        _pad: 0,
+        key: key.as_ptr() as u64,
+        value: value.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: the kernel reads the key and writes the value, which the caller has made of the map's sizes.
+    match unsafe { bpf(MAP_LOOKUP_ELEM, &attr) } {
+        Ok(_) => Ok(Some(())),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The key after this one, or the first; false if there is none.
+pub(super) fn map_next_key(map: BorrowedFd<'_>, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<bool> {
+    let attr = ElemAttr {
+        map_fd: map.as_raw_fd() as u32,
+        _pad: 0,
+        key: key.map_or(0, |key| key.as_ptr() as u64),
+        value: next.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: the kernel reads the one key and writes the other; both have the size that the map was created with.
+    match unsafe { bpf(MAP_GET_NEXT_KEY, &attr) } {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// From now on user space cannot change the map: its values are constants for the verifier.
 pub(super) fn map_freeze(map: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: no pointers.
@@ -147,8 +188,10 @@ pub(super) struct ProgramAttr<'a> {
     pub(super) insns: &'a [u8],
     pub(super) license: &'a CStr,
     pub(super) btf: Option<ProgramBtf<'a>>,
-    /// A type of the kernel's BTF, or 0.
+    /// A type of the kernel's BTF, or of a module's, or 0.
     pub(super) attach_type_id: u32,
+    /// The module's BTF.
+    pub(super) attach_btf: Option<BorrowedFd<'a>>,
 }
 
 /// The object's BTF, as the kernel has it, with the records of one program that refer to it.
@@ -183,6 +226,7 @@ struct LoadAttr {
     line_info: u64,
     line_info_cnt: u32,
     attach_btf_id: u32,
+    /// Or, since 5.11, a module's BTF.
     attach_prog_fd: u32,
     core_relo_cnt: u32,
 }
@@ -211,6 +255,7 @@ pub(super) fn prog_load(program: &ProgramAttr<'_>) -> Result<OwnedFd, Refused> {
         prog_name: program.name,
         expected_attach_type: program.attach_type,
         attach_btf_id: program.attach_type_id,
+        attach_prog_fd: program.attach_btf.map_or(0, |btf| btf.as_raw_fd() as u32),
         ..LoadAttr::default()
     };
     if let Some(ProgramBtf { fd, functions, lines }) = program.btf {
@@ -269,4 +314,164 @@ pub(super) fn raw_tracepoint_open(name: Option<&CStr>, program: BorrowedFd<'_>) 
     };
     // SAFETY: the name is a C string.
     unsafe { bpf_fd(RAW_TRACEPOINT_OPEN, &attr) }
+}
+
+/// `BPF_PERF_EVENT` and `BPF_TRACE_KPROBE_MULTI` of `enum bpf_attach_type`.
+const PERF_EVENT: u32 = 41;
+const KPROBE_MULTI: u32 = 42;
+/// `BPF_F_KPROBE_MULTI_RETURN`.
+const KPROBE_MULTI_RETURN: u32 = 1;
+
+#[repr(C)]
+struct LinkAttr {
+    prog_fd: u32,
+    target_fd: u32,
+    attach_type: u32,
+    flags: u32,
+    /// A perf event: the cookie. kprobe.multi: flags, and how many there are.
+    first: u64,
+    symbols: u64,
+    addresses: u64,
+    cookies: u64,
+}
+const _: () = assert!(size_of::<LinkAttr>() == 4 * 4 + 4 * 8);
+
+/// Attaches a program to a perf event, with a cookie (since 5.15). Closing the link detaches it.
+pub(super) fn perf_link(event: BorrowedFd<'_>, program: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
+    let attr = LinkAttr {
+        prog_fd: program.as_raw_fd() as u32,
+        target_fd: event.as_raw_fd() as u32,
+        attach_type: PERF_EVENT,
+        flags: 0,
+        first: cookie,
+        symbols: 0,
+        addresses: 0,
+        cookies: 0,
+    };
+    // SAFETY: no pointers.
+    unsafe { bpf_fd(LINK_CREATE, &attr) }
+}
+
+/// Functions, by name or by address.
+#[derive(Clone, Copy)]
+pub(super) enum Functions<'a> {
+    Named(&'a [&'a CStr]),
+    At(&'a [u64]),
+}
+
+/// Attaches a program to many functions at once, with a cookie each (since 5.18).
+pub(super) fn kprobe_multi(
+    program: BorrowedFd<'_>,
+    functions: Functions<'_>,
+    cookies: &[u64],
+    at: super::kprobe::At,
+) -> io::Result<OwnedFd> {
+    let names: Vec<u64> = match functions {
+        Functions::Named(names) => names.iter().map(|name| name.as_ptr() as u64).collect(),
+        Functions::At(_) => Vec::new(),
+    };
+    let (count, symbols, addresses) = match functions {
+        Functions::Named(_) => (names.len(), names.as_ptr() as u64, 0),
+        Functions::At(addresses) => (addresses.len(), 0, addresses.as_ptr() as u64),
+    };
+    if count != cookies.len() {
+        return Err(io::Error::other("as many cookies as functions"));
+    }
+    let flags = if at == super::kprobe::At::Return { KPROBE_MULTI_RETURN } else { 0 };
+    let attr = LinkAttr {
+        prog_fd: program.as_raw_fd() as u32,
+        target_fd: 0,
+        attach_type: KPROBE_MULTI,
+        flags: 0,
+        first: u64::from(flags) | (count as u64) << 32,
+        symbols,
+        addresses,
+        cookies: cookies.as_ptr() as u64,
+    };
+    // SAFETY: the arrays are as long as the attribute says, and the names are C strings.
+    unsafe { bpf_fd(LINK_CREATE, &attr) }
+}
+
+#[repr(C)]
+struct IdAttr {
+    id: u32,
+    next: u32,
+    open_flags: u32,
+}
+
+#[repr(C)]
+struct InfoAttr {
+    fd: u32,
+    len: u32,
+    info: u64,
+}
+
+/// `struct bpf_btf_info`.
+#[repr(C)]
+#[derive(Default)]
+struct BtfInfo {
+    btf: u64,
+    size: u32,
+    id: u32,
+    name: u64,
+    name_len: u32,
+    is_kernel: u32,
+}
+const _: () = assert!(size_of::<InfoAttr>() == 16 && size_of::<BtfInfo>() == 32);
+
+/// The type information of a loaded module (since 5.11).
+pub(super) fn btf_of_module(module: &str) -> io::Result<OwnedFd> {
+    let mut id = 0;
+    loop {
+        let mut attr = IdAttr { id, next: 0, open_flags: 0 };
+        // SAFETY: the kernel writes `next`, which is not read through a reference meanwhile.
+        let err =
+            unsafe { libc::syscall(libc::SYS_bpf, BTF_GET_NEXT_ID, &raw mut attr, size_of::<IdAttr>()) };
+        if err < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        id = attr.next;
+        // SAFETY: no pointers.
+        let Ok(btf) = (unsafe { bpf_fd(BTF_GET_FD_BY_ID, &IdAttr { id, next: 0, open_flags: 0 }) }) else {
+            // Gone meanwhile.
+            continue;
+        };
+        let mut name = [0_u8; 64];
+        let mut info =
+            BtfInfo { name: name.as_mut_ptr() as u64, name_len: name.len() as u32, ..BtfInfo::default() };
+        let attr = InfoAttr {
+            fd: btf.as_raw_fd() as u32,
+            len: size_of::<BtfInfo>() as u32,
+            info: (&raw mut info) as u64,
+        };
+        // SAFETY: the kernel writes `info`, and the name that it points to, which has the length that it says.
+        unsafe { bpf(OBJ_GET_INFO_BY_FD, &attr)? };
+        if info.is_kernel != 0 && text(&name) == module {
+            return Ok(btf);
+        }
+    }
+}
+
+/// Calls that a link's programs were not run for, as far as the kernel says so (since 6.7): for want of an instance
+/// of a return probe, or because the CPU was in another program.
+pub(super) fn missed(link: BorrowedFd<'_>) -> u64 {
+    // uapi/linux/bpf.h, `enum bpf_link_type` and `struct bpf_link_info`, as 8-byte words.
+    const PERF_EVENT: u64 = 7;
+    const KPROBE_MULTI: u64 = 8;
+    let mut info = [0_u64; 16];
+    let attr = InfoAttr {
+        fd: link.as_raw_fd() as u32,
+        len: size_of_val(&info) as u32,
+        info: info.as_mut_ptr() as u64,
+    };
+    // SAFETY: the kernel writes no more than the length that is given.
+    if unsafe { bpf(OBJ_GET_INFO_BY_FD, &attr) }.is_err() {
+        return 0;
+    }
+    let [head, _, _, _, multi, _, single, ..] = info;
+    match head & 0xffff_ffff {
+        KPROBE_MULTI => multi,
+        PERF_EVENT => single,
+        _ => 0,
+    }
 }

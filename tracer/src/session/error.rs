@@ -31,6 +31,12 @@ pub enum LoadError {
     Refused { program: &'static str, error: io::Error, log: String },
     #[error("program {program} cannot be attached: {}", explain(.error))]
     Attach { program: &'static str, error: io::Error },
+    #[error("{point} cannot be attached: {reason}")]
+    Point { point: String, reason: String },
+    #[error("no point can be attached:{}", .0.iter().map(|(point, reason)| format!("\n  {point}: {reason}")).collect::<String>())]
+    NoPoint(Vec<(String, String)>),
+    #[error("the type information of module {module} cannot be had: {error}")]
+    ModuleBtf { module: String, error: io::Error },
     #[error("the kernel has none of the functions {0:?}")]
     NoFunction(&'static [&'static str]),
     #[error("map {map} cannot be {what}: {}", explain(.error))]

@@ -80,7 +80,7 @@ pub(super) fn object(plan: &Plan, hook: Hook) -> Result<Object, LoadError> {
 }
 
 /// A hash map has at least one entry.
-fn entries(len: usize) -> u32 {
+pub(super) fn entries(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX).max(1)
 }
 
@@ -110,14 +110,14 @@ pub(super) fn maps_of(programs: &[Program]) -> BTreeSet<MapId> {
 }
 
 /// The kfuncs that the kernel side may call: what stands for each, and its BTF id.
-struct Kfuncs(Vec<(i32, Option<TypeId>)>);
+pub(super) struct Kfuncs(Vec<(i32, Option<TypeId>)>);
 
 /// Before, no global function could be called where preemption is disabled (kernel/bpf/verifier.c,
 /// `check_func_call`), and ours are global.
 const GLOBAL_CALLS_WITHOUT_PREEMPTION: KernelVersion = KernelVersion::new(6, 15, 0);
 
 impl Kfuncs {
-    fn of(kernel: &Kernel<'_>) -> Self {
+    pub(super) fn of(kernel: &Kernel<'_>) -> Self {
         let btf = kernel.btf.filter(|_| kernel.version >= GLOBAL_CALLS_WITHOUT_PREEMPTION);
         let names = kfunc::ALL.map(|(_, name)| (Kind::Func, name));
         let mut found = btf.map_or_else(|| vec![None; names.len()], |btf| btf.find_batch(&names));
@@ -129,7 +129,7 @@ impl Kfuncs {
     }
 
     /// Turns a call of what stands for a kfunc into its call, or into `r0 = 0`.
-    fn put_in(&self, insn: &mut Insn) {
+    pub(super) fn put_in(&self, insn: &mut Insn) {
         const CALL: u8 = 0x85;
         const MOV64_IMM: u8 = 0xb7;
         if insn.code != CALL || insn.src != 0 {

@@ -3,7 +3,7 @@
 use std::{
     ffi::CStr,
     fs, io,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 /// Where the kernel says by which number it knows kprobes as a source of events.
@@ -21,9 +21,17 @@ pub(super) enum At {
     Return,
 }
 
+/// A place in the kernel's code.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spot<'a> {
+    /// Bytes from the start of a function; one of a module is `MODULE:FUNCTION`.
+    Named(&'a CStr, u64),
+    At(u64),
+}
+
 /// `struct perf_event_attr` up to `config2` (PERF_ATTR_SIZE_VER1).
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Attr {
     kind: u32,
     size: u32,
@@ -64,29 +72,60 @@ impl Kprobes {
 
     /// Runs the program on every call of the function. Closing the descriptor detaches it.
     pub(super) fn attach(&self, function: &CStr, at: At, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-        let attr = Attr {
-            kind: self.kind,
-            size: size_of::<Attr>() as u32,
-            config: if at == At::Return { self.return_bit } else { 0 },
-            config1: function.as_ptr() as u64,
-            ..Attr::default()
-        };
-        // SAFETY: the attributes are of the size that they say, and the name is a C string.
-        let fd = unsafe {
-            libc::syscall(libc::SYS_perf_event_open, &raw const attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)
-        };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new, so nobody else owns it.
-        let event = unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) };
-        for (request, argument) in [(PERF_EVENT_IOC_SET_BPF, program.as_raw_fd()), (PERF_EVENT_IOC_ENABLE, 0)]
-        {
-            // SAFETY: neither request takes a pointer.
-            if unsafe { libc::ioctl(event.as_raw_fd(), request, argument) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
+        let event = self.open(Spot::Named(function, 0), at)?;
+        set_program(event.as_fd(), program)?;
         Ok(event)
     }
+
+    /// Places a kprobe that runs nothing yet.
+    pub(super) fn open(&self, spot: Spot<'_>, at: At) -> io::Result<OwnedFd> {
+        let (name, place) = match spot {
+            Spot::Named(function, offset) => (function.as_ptr() as u64, offset),
+            Spot::At(address) => (0, address),
+        };
+        open(&Attr {
+            kind: self.kind,
+            config: if at == At::Return { self.return_bit } else { 0 },
+            config1: name,
+            config2: place,
+            ..Attr::default()
+        })
+    }
+}
+
+/// Opens a tracepoint, by its number in tracefs, that runs nothing yet.
+pub(super) fn open_tracepoint(id: u64) -> io::Result<OwnedFd> {
+    const PERF_TYPE_TRACEPOINT: u32 = 2;
+    open(&Attr { kind: PERF_TYPE_TRACEPOINT, config: id, sample_period: 1, ..Attr::default() })
+}
+
+fn open(attr: &Attr) -> io::Result<OwnedFd> {
+    let attr = Attr { size: size_of::<Attr>() as u32, ..*attr };
+    // SAFETY: the attributes are of the size that they say, and a name in them is a C string.
+    let fd =
+        unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
+}
+
+/// Runs the program on every hit of the event, until its descriptor is closed.
+pub(super) fn set_program(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    request(event, PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())?;
+    enable(event)
+}
+
+/// From now on the event happens.
+pub(super) fn enable(event: BorrowedFd<'_>) -> io::Result<()> {
+    request(event, PERF_EVENT_IOC_ENABLE, 0)
+}
+
+fn request(event: BorrowedFd<'_>, request: libc::c_ulong, argument: libc::c_int) -> io::Result<()> {
+    // SAFETY: neither request takes a pointer.
+    if unsafe { libc::ioctl(event.as_raw_fd(), request, argument) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }

@@ -187,6 +187,7 @@ fn load_program(
             Attach::Btf { type_id, .. } => type_id.0,
             _ => 0,
         },
+        attach_btf: None,
     };
     bpf::prog_load(&attr).map_err(|refused| LoadError::Refused {
         program: part.program,

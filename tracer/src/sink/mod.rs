@@ -8,6 +8,8 @@ mod human;
 pub mod json;
 mod output;
 mod probe;
+#[cfg(test)]
+mod samples;
 mod summary;
 mod table;
 mod time;

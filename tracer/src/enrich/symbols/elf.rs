@@ -139,7 +139,7 @@ mod tests {
 
     use std::io::Cursor;
 
-    use proptest::prelude::*;
+    use proptest::{prelude::*, strategy::ValueTree};
 
     use super::*;
 

@@ -1,16 +1,32 @@
 //! A run under way.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     os::fd::{AsRawFd, RawFd},
+    time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, RingBuf};
+use tracer_common::{aggregate::mode, probe::counter};
+
+use crate::plan::probe::{Mode, ProbeRun};
 
 use super::{
-    super::{Counters, Judgement, LoadError, stats::Stats},
-    Row,
+    super::{
+        Counters, Judgement, LoadError,
+        maps::{self, Inserted, Maps},
+        misses::Misses,
+        stats::Stats,
+    },
+    Row, aggregate,
+    attach::Outcome,
+    settings::Settings,
+    shared::Shared,
 };
+
+/// How long programs that were already running when their link went away may take to finish.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// A point that could not be attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +50,39 @@ pub struct Totals {
     pub busy: u64,
 }
 
+/// What an aggregation is made of, for reading it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    /// One of [`mode`].
+    mode: u32,
+    keys: usize,
+}
+
+impl Counted {
+    pub(super) fn of(run: &ProbeRun, settings: &Settings) -> Self {
+        let keys = match &run.mode {
+            Mode::Stream => 0,
+            Mode::Aggregate(aggregation) => aggregation.keys.len(),
+        };
+        Self { mode: settings.knobs.mode, keys }
+    }
+}
+
 /// Programs that run, and what they fill.
 pub struct Attached {
+    pub(super) outcome: Outcome,
+    pub(super) failed: Vec<Failed>,
+    pub(super) points: usize,
     pub(super) ring: RingBuf<MapData>,
     pub(super) stats: Stats,
+    pub(super) counters: Shared,
+    pub(super) counts: Shared,
+    pub(super) counted: Counted,
+    pub(super) cpus: u32,
+    pub(super) maps: Maps,
     pub(super) judged: Vec<Judgement>,
-    pub(super) failed: Vec<Failed>,
+    /// Processes that user space made part of the tree.
+    pub(super) roots: u32,
 }
 
 impl fmt::Debug for Attached {
@@ -62,7 +105,7 @@ impl Attached {
 
     /// How many points are attached.
     pub fn points(&self) -> usize {
-        0
+        self.points - self.failed.len()
     }
 
     /// The counters that the account of losses needs, as they are now.
@@ -72,12 +115,36 @@ impl Attached {
 
     /// What was seen and did not become an event, as it is now.
     pub fn totals(&self) -> Totals {
-        Totals::default()
+        let sum = |number: u32| {
+            let cpus = 0..self.cpus as usize;
+            cpus.map(|cpu| self.counters.get(cpu * counter::LEN + number as usize)).sum()
+        };
+        let mut totals = Totals {
+            passed: sum(counter::PASSED),
+            sampled: sum(counter::SAMPLED),
+            rated: sum(counter::RATED),
+            unreadable: sum(counter::UNREADABLE),
+            unpaired: sum(counter::UNPAIRED),
+            no_entry: sum(counter::NO_ENTRY),
+            keys_full: sum(counter::KEYS_FULL),
+            no_return: sum(counter::NO_RETURN),
+            busy: sum(counter::BUSY),
+        };
+        if self.counted.mode == mode::COUNT {
+            totals.passed = (0..self.points).map(|point| self.hits(point)).sum();
+        }
+        totals
     }
 
-    /// Hits that no program saw because the kernel skipped its run, as far as this kernel counts them.
+    /// Hits of a point, where nothing but their number is kept.
+    fn hits(&self, point: usize) -> u64 {
+        (0..self.cpus as usize).map(|cpu| self.counts.get(cpu * self.points + point)).sum()
+    }
+
+    /// Hits that no program saw because the kernel skipped its run, as far as this kernel counts them: of our
+    /// programs, since 5.12; of kprobes' instances, since 6.7.
     pub fn skipped(&self) -> u64 {
-        0
+        self.outcome.misses.iter().map(Misses::read).sum::<u64>() + self.outcome.links.missed()
     }
 
     /// Hands every record that is in the ring to `record`, `most` at the most; how many there were. With each comes a
@@ -96,12 +163,28 @@ impl Attached {
     }
 
     /// What an aggregation holds now; empty for a run that streams. In no particular order. Before 5.19 this needs
-    /// CAP_BPF, unless the aggregation is a count without keys.
+    /// CAP_BPF, unless the aggregation is a count without keys, filters or sampling.
     ///
     /// # Errors
     /// The kernel does not let this process read the map any more.
     pub fn aggregates(&self) -> Result<Vec<Row>, LoadError> {
-        Ok(Vec::new())
+        match self.counted.mode {
+            mode::STREAM => Ok(Vec::new()),
+            mode::COUNT => Ok((0..self.points)
+                .map(|point| Row {
+                    point: Some(point as u32),
+                    key: Vec::new(),
+                    count: self.hits(point),
+                    buckets: BTreeMap::new(),
+                })
+                .filter(|row| row.count != 0)
+                .collect()),
+            _ => {
+                let map = self.maps.named("GROUPS").ok_or(LoadError::Missing("map GROUPS"))?;
+                aggregate::read(map, self.cpus, self.counted.keys, self.counted.mode == mode::GROUP)
+                    .map_err(|error| LoadError::Map { map: "GROUPS".to_owned(), what: "read", error })
+            }
+        }
     }
 
     /// Makes more processes part of the traced tree, those that are not in it yet; how many.
@@ -109,18 +192,40 @@ impl Attached {
     /// # Errors
     /// The kernel does not let this process write the map.
     pub fn follow(&mut self, pids: &[u32]) -> Result<u32, LoadError> {
-        let _ = pids;
-        Ok(0)
+        let mut new = 0;
+        let tree = self.maps.named("TREE").ok_or(LoadError::Missing("map TREE"))?;
+        for pid in pids {
+            let inserted = maps::insert(tree, &pid.to_ne_bytes()).map_err(|error| LoadError::Map {
+                map: "TREE".to_owned(),
+                what: "filled",
+                error,
+            })?;
+            new += u32::from(inserted == Inserted::New);
+        }
+        self.roots += new;
+        Ok(new)
     }
 
     /// Processes in the traced tree.
     pub fn tree_size(&self) -> i64 {
-        0
+        i64::from(self.roots) + self.stats.read().tree_size()
     }
 
     /// Detaches everything. Programs that were already running finish; what they and the ring still hold can be
     /// drained afterwards.
-    pub fn detach(&mut self) {}
+    pub fn detach(&mut self) {
+        self.outcome.links.clear();
+        let start = Instant::now();
+        let mut before = self.stats.read().produced();
+        loop {
+            std::thread::sleep(Duration::from_millis(2));
+            let now = self.stats.read().produced();
+            if now == before || start.elapsed() > GRACE {
+                return;
+            }
+            before = now;
+        }
+    }
 }
 
 impl AsRawFd for Attached {

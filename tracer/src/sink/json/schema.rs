@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
 
+mod probe;
+mod probe_tests;
 mod tests;
 
-/// A line of `tracer exec --format json` or `tracer verify --format json`, or what
-/// `tracer doctor --format json` prints.
+/// A line of `tracer exec --format json`, `tracer probe --format json` or `tracer verify --format
+/// json`, or what `tracer doctor --format json` prints.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Line {
@@ -22,6 +24,11 @@ pub(super) enum Line {
     End(End),
     Doctor(Doctor),
     Verify(Box<Verify>),
+    ProbeStart(Box<probe::ProbeStart>),
+    Probe(Box<probe::Probe>),
+    Aggregate(Box<probe::Aggregate>),
+    Interval(probe::Interval),
+    ProbeEnd(probe::ProbeEnd),
 }
 
 /// The start of a run: the first line.

@@ -1,7 +1,7 @@
 //! A histogram as bars: of block characters on a terminal, as wide as it allows; else of ASCII.
 //!
 //! *Invariant:* each bucket that counts anything has a bar that is seen, and no line is wider than the terminal.
-//! Empty buckets between others are shown, those before and behind are not.
+//! Empty buckets between others are shown, many of them as one; those before and behind are not.
 
 use std::io::Write;
 
@@ -59,7 +59,11 @@ fn signs(count: u64, most: u64, room: usize, out: &mut Vec<u8>) {
     out.extend(std::iter::repeat_n(b' ', room - units));
 }
 
-/// The buckets from the first that counts anything to the last, and one in place of those that are left out between.
+/// Empty buckets in a row that are shown each by itself.
+const MAX_EMPTY: usize = 3;
+
+/// The buckets from the first that counts anything to the last, and one in place of those that are left out between,
+/// or that are empty and many.
 fn with_gaps(buckets: &[Bucket]) -> Vec<Bucket> {
     let full = |bucket: &Bucket| bucket.count > 0;
     let (Some(first), Some(last)) = (buckets.iter().position(full), buckets.iter().rposition(full)) else {
@@ -74,7 +78,16 @@ fn with_gaps(buckets: &[Bucket]) -> Vec<Bucket> {
         }
         shown.push(*bucket);
     }
-    shown
+    let mut joined: Vec<Bucket> = Vec::new();
+    for run in shown.chunk_by(|left, right| left.count == 0 && right.count == 0) {
+        match run {
+            [first, .., last] if run.len() > MAX_EMPTY => {
+                joined.push(Bucket { from: first.from, to: last.to, count: 0 });
+            }
+            run => joined.extend_from_slice(run),
+        }
+    }
+    joined
 }
 
 /// `[4K, 8K)`; `(..., 0)` and `[100, ...)` where there is no bound; the number itself if it is but one.

@@ -6,6 +6,8 @@
 //!         ksys_read+0x5f
 //! ```
 //!
+//! Values that find too little room beside the columns stand in a line of their own.
+//!
 //! A value that could not be read is `?`, one that was cut ends in `…`; neither can be a value's own text, which a
 //! shell's quotes would show. The result and the duration are shown whatever must be cut before them.
 
@@ -25,6 +27,8 @@ const COMM_WIDTH: usize = 15;
 const PROBE_WIDTH: usize = 32;
 /// A table is narrow if it leaves little room beside the columns.
 const NARROW: usize = 120;
+/// With less room than this beside the columns, values that do not fit get a line of their own.
+const VALUES_WIDTH: usize = 48;
 /// Widest text that a result is shown as.
 const RESULT_WIDTH: usize = 40;
 
@@ -53,7 +57,8 @@ impl Table {
     pub(in crate::sink) fn hit(&mut self, event: &ProbeEvent<'_>, symbols: &mut Symbols, out: &mut Vec<u8>) {
         let width = self.width();
         tail(event, &mut self.tail);
-        let room = width.saturating_sub(self.tail.width());
+        self.tail.fit(width - 1);
+        let room = width - self.tail.width();
 
         self.cell.clear();
         time_of_day(self.clock.unix_ns(event.boot_ns), self.look.utc_offset_s, &mut self.cell);
@@ -75,9 +80,16 @@ impl Table {
         if width >= NARROW {
             pad(line, start + self.probe_width);
         }
-        args(event, room, line);
-
         let paint = event.errno().map(|_| Paint::Failure);
+        let start = line.width();
+        if !args(event, room, line) && room.saturating_sub(start) < VALUES_WIDTH {
+            line.cut_to(start);
+            self.fitted(paint, out);
+            self.line.clear();
+            self.line.plain("       ");
+            args(event, room, &mut self.line);
+        }
+        self.line.fit(room);
         painted(self.look, paint, out, |out| {
             out.extend_from_slice(self.line.as_str().as_bytes());
             out.extend_from_slice(self.tail.as_str().as_bytes());
@@ -138,8 +150,8 @@ fn pad(line: &mut Line, width: usize) {
     }
 }
 
-/// The values, as far as there is room; what is not shown is counted.
-fn args(event: &ProbeEvent<'_>, room: usize, line: &mut Line) {
+/// The values, as far as there is room; what is not shown is counted. Whether all of it is shown.
+fn args(event: &ProbeEvent<'_>, room: usize, line: &mut Line) -> bool {
     // Where each value ends.
     let mut ends = Vec::new();
     let mut values = 0;
@@ -155,7 +167,7 @@ fn args(event: &ProbeEvent<'_>, room: usize, line: &mut Line) {
         ends.push(line.width());
     }
     if line.width() <= room {
-        return;
+        return true;
     }
     // One value that is shown in part is no more than a cut.
     let fitting = |room: usize| values - ends.iter().filter(|end| **end <= room).count();
@@ -169,6 +181,7 @@ fn args(event: &ProbeEvent<'_>, room: usize, line: &mut Line) {
     };
     line.cut_to(room.saturating_sub(mark.chars().count()));
     line.mark(&mark);
+    false
 }
 
 /// ` -> RESULT DURATION`: what there is of both.

@@ -110,7 +110,7 @@ fn breaking_changes_are_told() {
 }
 
 /// Checks a line: valid under the committed schema, and equal to what serde makes of the types.
-fn check_line(line: &[u8]) -> Line {
+pub(super) fn check_line(line: &[u8]) -> Line {
     thread_local! {
         static VALIDATOR: jsonschema::Validator = {
             let schema = serde_json::from_str(&committed().1).unwrap();
@@ -154,7 +154,7 @@ fn decode_base64(text: &str) -> Vec<u8> {
 }
 
 /// The bytes of a string and its raw companion.
-fn bytes_of(text: &str, raw: Option<&String>) -> Vec<u8> {
+pub(super) fn bytes_of(text: &str, raw: Option<&String>) -> Vec<u8> {
     match raw {
         Some(raw) => {
             let bytes = decode_base64(raw);
