@@ -6,7 +6,7 @@ use std::{
 };
 
 use tracer::{
-    cli::{self, ExecConfig, Invocation, Live},
+    cli::{self, ExecConfig, Invocation, Live, ProbeConfig},
     command::{self, Outcome},
 };
 
@@ -22,6 +22,10 @@ fn main() -> ExitCode {
     let outcome = match invocation {
         Invocation::Exec(args) => match ExecConfig::resolve(*args, &Live::new()) {
             Ok(config) => command::exec(&config),
+            Err(error) => return usage(&error),
+        },
+        Invocation::Probe(args) => match ProbeConfig::resolve(*args, &Live::new()) {
+            Ok(config) => command::probe(&config),
             Err(error) => return usage(&error),
         },
         Invocation::Verify(args) => command::verify(&args),

@@ -15,6 +15,8 @@ mod doctor;
 mod error;
 mod exec;
 mod generate;
+mod probe;
+mod probe_config;
 mod shared;
 mod units;
 mod verify;
@@ -31,6 +33,8 @@ pub use doctor::{DoctorArgs, DoctorFormat};
 pub use error::UsageError;
 pub use exec::ExecArgs;
 pub use generate::{CompletionsArgs, ManArgs, completions, man};
+pub use probe::ProbeArgs;
+pub use probe_config::ProbeConfig;
 pub use shared::{Output, StatusPolicy};
 pub use verify::{VerifyArgs, VerifyFormat};
 pub use world::{Live, Stdout, World};
@@ -53,6 +57,11 @@ pub enum Invocation {
     ///
     /// Filters are applied in the kernel; an execution is shown if it passes all of them.
     Exec(Box<ExecArgs>),
+    /// Attach to functions, tracepoints and system calls by name, with their arguments and results
+    ///
+    /// Names are looked up before anything is attached. Types come from the kernel's BTF. Filters and
+    /// counts work in the kernel.
+    Probe(Box<ProbeArgs>),
     /// Say whether a kernel will take the programs of a BPF object file, and if not, why
     ///
     /// Each program is judged by itself, as the kernel's own verifier would judge it, without that
@@ -72,7 +81,10 @@ pub enum Invocation {
 /// What clap makes of `--help` and `--version` (exit code 0), and of mistakes (exit code 2):
 /// print it, and exit with its `exit_code()`.
 pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Invocation, clap::Error> {
-    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    if words.get(1).is_some_and(|command| command == "probe") {
+        words = probe::with_by(words);
+    }
     let traces = words.get(1).is_some_and(|command| command == "exec");
     match Cli::try_parse_from(words) {
         Ok(cli) => Ok(cli.command),

@@ -10,9 +10,9 @@ use super::shared::{self, Out, Output, StatusPolicy};
 use super::units;
 use super::world::World;
 use crate::event::ProbeFilters;
+use crate::plan::Cgroup;
 use crate::plan::probe::{Stacks, Who};
 use crate::plan::resolve::{HistShape, HistWish, Request};
-use crate::plan::Cgroup;
 use crate::session::Precheck;
 use crate::sink::{Colour, Format};
 use crate::spec::{self, ProbeSpec};
@@ -54,7 +54,8 @@ impl ProbeConfig {
     pub fn resolve(args: ProbeArgs, world: &dyn World) -> Result<Self, UsageError> {
         shared::contradictions(&args.who, args.propagate_status, &args.command)?;
         contradictions(&args)?;
-        let specs = args.specs.iter().map(|text| spec::parse(text).map_err(|m| UsageError::new(m.to_string())));
+        let specs =
+            args.specs.iter().map(|text| spec::parse(text).map_err(|m| UsageError::new(m.to_string())));
         let specs = specs.collect::<Result<Vec<_>, _>>()?;
         let hist = args.hist.as_deref().map(hist).transpose()?;
         let mut notes = Vec::new();

@@ -1,30 +1,25 @@
 //! `tracer exec`: prepare, start, trace until something ends it, end.
 
 use std::{
-    ffi::OsString,
-    fs::{File, OpenOptions},
-    io::{self, IsTerminal},
-    os::{
-        fd::{AsFd, AsRawFd, RawFd},
-        unix::fs::OpenOptionsExt,
-    },
+    fs::File,
+    io,
+    os::fd::{AsRawFd, RawFd},
     path::Path,
-    time::Duration,
 };
 
 use super::{
-    Outcome, follow,
+    Outcome,
+    common::{boot_ns, columns, facts, find, judged, open, refused, table, wall_clock},
+    follow,
     run::{self, Bounds, Traced},
     show::Show,
 };
 use crate::{
     cli::{ExecConfig, Output as To},
-    enrich::{self, LookupError, Users},
-    event::{Assembler, End, EndReason, EnvWanted, Start, WallClock},
-    host::HostFacts,
+    event::{Assembler, End, EndReason, EnvWanted, Start},
     plan::{self, Cgroup, Plan, Refusal, Wishes},
-    session::{self, Attached, Cause, Command, Judgement, LoadError, Started},
-    sink::{self, Batch, Format, Look, Sink, Table},
+    session::{self, Attached, Command, Judgement, Started},
+    sink::{self, Batch, Format, Sink},
 };
 
 /// Runs `tracer exec`.
@@ -55,8 +50,7 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
         None => None,
     };
     let output = open(&config.output)?;
-    let facts = HostFacts::read()
-        .map_err(|e| Outcome::HostCannot(format!("this host cannot be looked at: {e}; is /proc mounted?")))?;
+    let facts = facts()?;
     let plan = plan::exec(&wishes(config), &facts).map_err(|e| Outcome::HostCannot(e.to_string()))?;
 
     let command = match (program, config.command()) {
@@ -70,7 +64,7 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
         roots.extend(follow::tree(root));
     }
     let mut started = session::start(&plan, &facts, config.precheck, &roots).map_err(refused)?;
-    judged(config, &started);
+    judged(started.attached.judged(), config.verbosity);
     if let Some(path) = &config.judged_insns {
         write_judged(path, &started)
             .map_err(|e| Outcome::Failed(format!("--judged-insns {}: {e}", path.display())))?;
@@ -95,66 +89,6 @@ fn write_judged(path: &Path, started: &Started) -> io::Result<()> {
         format!("{} {hex}\n", judgement.program)
     };
     std::fs::write(path, started.attached.judged().iter().map(line).collect::<String>())
-}
-
-fn refused(error: LoadError) -> Outcome {
-    let message = error.to_string();
-    match error.cause() {
-        Cause::Host => Outcome::HostCannot(message),
-        Cause::Precheck => Outcome::PrecheckRefuses(message),
-        Cause::Disagreement => Outcome::KernelDisagrees(message),
-    }
-}
-
-/// Tells where the pre-check and the kernel, which took every program, do not agree.
-fn judged(config: &ExecConfig, started: &Started) {
-    let judged = started.attached.judged();
-    for judgement in judged {
-        match judgement.accepted() {
-            Some(true) => {}
-            Some(false) => eprintln!(
-                "tracer: pre-check: {}. The kernel takes it: a fault of tracer's model, please report it",
-                judgement.line()
-            ),
-            None => eprintln!("tracer: pre-check: {}. The kernel takes it", judgement.line()),
-        }
-    }
-    if config.verbosity > 0 && !judged.is_empty() {
-        let elapsed: Duration = judged.iter().map(|judgement| judgement.elapsed).sum();
-        let insns: u64 = judged.iter().map(|j| u64::from(j.report.stats.insns_processed)).sum();
-        eprintln!(
-            "tracer: pre-check: {} programs, {insns} instructions processed in {:.1} ms",
-            judged.len(),
-            elapsed.as_secs_f64() * 1e3
-        );
-    }
-}
-
-fn find(command: &[OsString]) -> Result<std::path::PathBuf, Outcome> {
-    let name = command.first().cloned().unwrap_or_default();
-    let path = std::env::var_os("PATH");
-    enrich::find_command(&name, path.as_deref(), enrich::probe).map_err(|error| {
-        eprintln!("tracer: {error}");
-        Outcome::Status(match error {
-            LookupError::NotFound(_) => 127,
-            LookupError::NotExecutable(_) => 126,
-        })
-    })
-}
-
-fn open(to: &To) -> Result<File, Outcome> {
-    match to {
-        To::Stdout => sink::stdout()
-            .map_err(|e| Outcome::Usage(format!("standard output cannot be written to: {e}; use -o FILE"))),
-        To::File(path) => {
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(|e| {
-                Outcome::Usage(format!(
-                    "-o {}: cannot be written: {e}; name a file in a directory that you may write to",
-                    path.display()
-                ))
-            })
-        }
-    }
 }
 
 fn wishes(config: &ExecConfig) -> Wishes {
@@ -192,41 +126,11 @@ fn reason(config: &ExecConfig, started: &Started) -> String {
     format!("{hook}: the cheapest that works here; not {}", others.join("; not "))
 }
 
-/// Time since boot, suspended time included, in nanoseconds.
-fn boot_ns() -> u64 {
-    clock(libc::CLOCK_BOOTTIME) as u64
-}
-
-fn clock(id: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is writable.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
-}
-
-fn wall_clock() -> WallClock {
-    WallClock { offset_ns: clock(libc::CLOCK_REALTIME) - clock(libc::CLOCK_BOOTTIME) }
-}
-
 fn sink(config: &ExecConfig) -> Sink {
     let clock = wall_clock();
     match config.format {
         Format::Json => Sink::Json(clock),
-        Format::Table => {
-            let look = Look {
-                columns: columns(&config.output),
-                colour: config.colour,
-                utc_offset_s: enrich::utc_offset_s(clock.unix_ns(boot_ns()) / 1_000_000_000),
-            };
-            Sink::Table(Box::new(Table::new(clock, look, Users::of_this_host())))
-        }
-    }
-}
-
-fn columns(output: &To) -> Option<usize> {
-    match output {
-        To::Stdout if io::stdout().is_terminal() => enrich::columns(io::stdout().as_fd()),
-        _ => None,
+        Format::Table => Sink::Table(Box::new(table(clock, &config.output, config.colour))),
     }
 }
 

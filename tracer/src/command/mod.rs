@@ -4,15 +4,19 @@
 //!
 //! *Must not know:* how the command line is written.
 
+mod common;
 mod doctor;
 mod exec;
 mod follow;
+mod hits;
+mod probe;
 mod run;
 mod show;
 mod verify;
 
 pub use doctor::doctor;
 pub use exec::exec;
+pub use probe::probe;
 pub use verify::verify;
 
 /// How a command ended.

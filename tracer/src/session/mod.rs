@@ -28,7 +28,7 @@ pub use command::{Command, CommandError, Ended};
 pub use error::{Cause, LoadError};
 pub use gate::{Judgement, Precheck};
 pub use loaded::Loaded;
-pub use privilege::drop_all;
+pub use privilege::{drop_all, keep_only};
 pub use stats::Counters;
 
 use tracer_common::Hook;
