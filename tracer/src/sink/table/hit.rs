@@ -81,18 +81,21 @@ impl Table {
             pad(line, start + self.probe_width);
         }
         let paint = event.errno().map(|_| Paint::Failure);
-        let start = line.width();
-        if !args(event, room, line) && room.saturating_sub(start) < VALUES_WIDTH {
-            line.cut_to(start);
+        self.values.clear();
+        let beside = room.saturating_sub(self.line.width());
+        let fits = self.line.width() <= room && args(event, beside, &mut self.values);
+        if !fits && beside < VALUES_WIDTH {
             self.fitted(paint, out);
             self.line.clear();
             self.line.plain("       ");
-            args(event, room, &mut self.line);
+            self.values.clear();
+            args(event, room.saturating_sub(self.line.width()), &mut self.values);
+            self.line.fit(room - self.values.width());
         }
-        self.line.fit(room);
         painted(self.look, paint, out, |out| {
-            out.extend_from_slice(self.line.as_str().as_bytes());
-            out.extend_from_slice(self.tail.as_str().as_bytes());
+            for part in [&self.line, &self.values, &self.tail] {
+                out.extend_from_slice(part.as_str().as_bytes());
+            }
         });
         self.stacks(event, symbols, out);
     }
@@ -179,8 +182,13 @@ fn args(event: &ProbeEvent<'_>, room: usize, line: &mut Line) -> bool {
             format!("… +{hidden}")
         }
     };
-    line.cut_to(room.saturating_sub(mark.chars().count()));
-    line.mark(&mark);
+    match room.checked_sub(mark.chars().count()) {
+        Some(left) => {
+            line.cut_to(left);
+            line.mark(&mark);
+        }
+        None => line.fit(room),
+    }
     false
 }
 

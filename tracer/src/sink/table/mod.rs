@@ -30,6 +30,7 @@ pub struct Table {
     look: Look,
     users: Users,
     line: Line,
+    values: Line,
     /// The end of a line, which is shown whatever must be cut before it.
     tail: Line,
     cell: Vec<u8>,
