@@ -26,7 +26,7 @@ use crate::{
     emit,
     kernel::{self, Space},
     maps::{CALLS, SAVED, knob},
-    scratch::{self, get},
+    scratch::{self, get, within},
 };
 
 /// What a call is known by.
@@ -44,6 +44,10 @@ pub(crate) mod class {
 const NEAR: u64 = 24;
 /// arch/x86/include/asm/page_64_types.h: stacks of tasks and interrupts are of this size, and aligned to it.
 const STACK_BITS: u64 = 14;
+
+/// The last place of a thread's calls, which is a mask too.
+const LAST: i32 = MAX_CALLS as i32 - 1;
+const _: () = assert!(MAX_CALLS.is_power_of_two());
 
 /// An entry: puts the call on top, with what was read.
 #[unsafe(no_mangle)]
@@ -73,7 +77,7 @@ pub(crate) extern "C" fn push(index: u32, forgotten: u32) -> u32 {
             if depth == 0 || depth > MAX_CALLS as u64 {
                 break;
             }
-            let top = list.add((depth - 1) as usize);
+            let top = list.add(within::<LAST>(depth - 1));
             let there = (&raw const (*top).at).read_volatile();
             let same = there == at && (*top).point == point;
             if u64::from((*top).class) != class || there >> STACK_BITS != at >> STACK_BITS {
@@ -91,7 +95,7 @@ pub(crate) extern "C" fn push(index: u32, forgotten: u32) -> u32 {
         }
         // First the room, then what is in it: an interrupt in between finds its own room above.
         (&raw mut (*calls).depth).write_volatile(depth + 1);
-        let call = list.add(depth as usize);
+        let call = list.add(within::<LAST>(depth));
         (&raw mut (*call).at).write_volatile(at);
         (*call).boot_ns = (*scratch::record(block)).header.boot_ns;
         (*call).point = point;
@@ -126,7 +130,7 @@ pub(crate) extern "C" fn pop(index: u32) -> u32 {
             emit::counter(counter::NO_ENTRY, 1);
             return 0;
         }
-        let call = (&raw const (*calls).calls).cast::<Call>().add(found as usize);
+        let call = (&raw const (*calls).calls).cast::<Call>().add(within::<LAST>(u64::from(found)));
         let (boot_ns, forgotten) = ((*call).boot_ns, (*call).forgotten);
         let missed = depth as u32 - found - 1;
         if missed != 0 {
@@ -172,7 +176,7 @@ extern "C" fn find(index: u32, depth: u32) -> u32 {
                 break;
             }
             place -= 1;
-            let call = list.add(place as usize);
+            let call = list.add(within::<LAST>(u64::from(place)));
             let there = (&raw const (*call).at).read_volatile();
             let apart = if there > at { there - at } else { at - there };
             if (*call).point == point && u64::from((*call).class) == class && (at == 0 || apart <= NEAR) {

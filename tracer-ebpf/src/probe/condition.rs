@@ -1,7 +1,7 @@
 //! The filter over values: its tests, one after the other, each of which says where to go on.
 
 use tracer_common::probe::{
-    FAIL, MAX_CONSTANT, MAX_CONSTANTS, MAX_TESTS, PASS, Test, Text, compare, counter, operand as which,
+    FAIL, MAX_CONSTANT, MAX_TESTS, PASS, Test, Text, compare, counter, operand as which,
 };
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     kernel::{self, Space},
     maps::POINTS,
     operand::{found, operand},
-    scratch::{self, Block, get},
+    scratch::{self, Block, get, within},
 };
 
 /// Does the hit pass its point's filter?
@@ -49,7 +49,7 @@ extern "C" fn test(index: u32, at: u32) -> u32 {
     // SAFETY: `block` is working memory, `spec` a map's value, and `at` below the number of its tests.
     unsafe {
         let Some(spec) = POINTS.get_ptr(get!(block, point) as u32) else { return u32::from(FAIL) };
-        let test = (&raw const (*spec).filter.tests).cast::<Test>().add(at as usize);
+        let test = (&raw const (*spec).filter.tests).cast::<Test>().add(within::<31>(at.into()));
         let left = operand(index, u32::from((*test).left));
         if left == found::NOTHING {
             emit::counter(counter::UNREADABLE, 1);
@@ -57,7 +57,7 @@ extern "C" fn test(index: u32, at: u32) -> u32 {
         }
         let holds = if (*test).compare >= compare::TEXT_EQ {
             let texts = (&raw const (*spec).filter.texts).cast::<Text>();
-            let constant = texts.add(usize::from((*test).right) & (MAX_CONSTANTS - 1));
+            let constant = texts.add(within::<3>((*test).right.into()));
             text_holds((*test).compare, block, constant)
         } else {
             let value = get!(block, number);

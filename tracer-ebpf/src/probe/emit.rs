@@ -7,7 +7,7 @@ use tracer_common::CpuStats;
 
 use crate::{
     maps::{COUNTERS, COUNTS, EVENTS, STATS, knob, wants},
-    scratch::{self, OFFSET_MASK},
+    scratch::{self, OFFSET_MASK, within},
 };
 
 /// This CPU's number.
@@ -70,7 +70,7 @@ pub(crate) unsafe fn next(counter: *mut u64) -> u64 {
 pub(crate) fn counter_of(number: u32) -> Option<*mut u64> {
     let counters = COUNTERS.get_ptr_mut(cpu())?.cast::<u64>();
     // SAFETY: inside of the array: callers name constants.
-    Some(unsafe { counters.add((number & 15) as usize) })
+    Some(unsafe { counters.add(within::<15>(number.into())) })
 }
 
 /// Adds to one of [`tracer_common::probe::counter`].

@@ -6,7 +6,7 @@ use tracer_common::probe::{Fetch, MAX_STEPS, MAX_TEXT, MAX_VALUES, PointSpec, fe
 use crate::{
     kernel::{self, Space},
     maps::POINTS,
-    scratch::{self, Block, get, moment},
+    scratch::{self, Block, get, moment, within},
 };
 
 /// Arguments of a function that come in registers (x86-64); the others lie on the stack, above the return address.
@@ -42,7 +42,7 @@ extern "C" fn read_value(index: u32, i: u32) -> u32 {
     // SAFETY: `block` is working memory, `spec` a map's value, `i` below the number of its values.
     unsafe {
         let Some(spec) = POINTS.get_ptr(get!(block, point) as u32) else { return 0 };
-        let how = (&raw const (*spec).fetches).cast::<Fetch>().add(i as usize);
+        let how = (&raw const (*spec).fetches).cast::<Fetch>().add(within::<15>(i.into()));
         if !is_now(block, spec, how) {
             return 0;
         }
@@ -87,15 +87,16 @@ unsafe fn space(how: *const Fetch, step: u8) -> Space {
 /// A number of `size` bytes in memory.
 #[inline(always)]
 fn load(space: Space, at: u64, size: u8) -> Option<u64> {
-    let mut value = 0_u64;
-    let size = u32::from(size);
+    // Twice as much as is needed: as much as the verifier fears.
+    let mut value = [0_u64; 2];
     if size == 0 || size > 8 {
         return None;
     }
-    // SAFETY: the destination has 8 bytes.
+    let size = within::<15>(size.into()) as u32;
+    // SAFETY: the destination has 16 bytes.
     let err = unsafe { kernel::copy(space, (&raw mut value).cast(), size, at) };
     // SAFETY: the helper may have written it.
-    (err == 0).then(|| unsafe { (&raw const value).read_volatile() })
+    (err == 0).then(|| unsafe { (&raw const value).cast::<u64>().read_volatile() })
 }
 
 /// Where the value lies, or the value itself.
@@ -123,7 +124,7 @@ unsafe fn address(block: *mut Block, how: *const Fetch) -> Option<u64> {
             at += u64::from(offsets.add(usize::from(step)).read_volatile());
             at = load(space(how, step), at, 8)?;
         }
-        Some(at + u64::from(offsets.add(usize::from(steps)).read_volatile()))
+        Some(at + u64::from(offsets.add(within::<7>(steps.into())).read_volatile()))
     }
 }
 
@@ -136,7 +137,7 @@ unsafe fn argument(block: *mut Block, number: u64) -> Option<u64> {
             return load(Space::Kernel, get!(block, at) + 8 + (number - IN_REGISTERS) * 8, 8);
         }
         let arguments = (&raw const (*block).work.arguments).cast::<u64>();
-        Some(arguments.add((number & 15) as usize).read_volatile())
+        Some(arguments.add(within::<15>(number)).read_volatile())
     }
 }
 
@@ -185,6 +186,7 @@ unsafe fn text(block: *mut Block, how: *const Fetch, at: u64, i: u32) -> Option<
         let room = if kind == read::ARRAY { limit + 1 } else { limit + 2 };
         let start = (*record).text_len;
         let to = scratch::at(block, scratch::texts(block) + start);
+        let room = within::<511>(room.into()) as u32;
         let got = kernel::copy_str(space(how, (*how).steps), to, room, from);
         if got < 0 {
             return None;

@@ -10,7 +10,7 @@ use crate::{
     kernel::{self, Space},
     maps::{GROUPS, POINTS, knob},
     operand::{found, operand},
-    scratch::{self, Block, get},
+    scratch::{self, Block, get, within},
 };
 
 /// Counts a hit under its key.
@@ -27,7 +27,7 @@ pub(crate) extern "C" fn group(index: u32) -> u32 {
         let Some(spec) = POINTS.get_ptr(get!(block, point) as u32) else { return 0 };
         let mut keyed = false;
         for part in 0..MAX_KEYS as u32 {
-            let name = (&raw const (*spec).keys).cast::<u8>().add(part as usize).read_volatile();
+            let name = (&raw const (*spec).keys).cast::<u8>().add(within::<3>(part.into())).read_volatile();
             if name == which::CONSTANT {
                 break;
             }
@@ -102,7 +102,7 @@ extern "C" fn key_part(index: u32, part: u32, name: u32) -> u32 {
             return 0;
         }
         let number = get!(block, number);
-        (&raw mut (*key).parts).cast::<u64>().add(part as usize).write_volatile(number);
+        (&raw mut (*key).parts).cast::<u64>().add(within::<3>(part.into())).write_volatile(number);
         if what == found::COMM {
             (*key).comms |= bit;
             let comm = (&raw const (*scratch::record(block)).comm) as u64;
@@ -118,6 +118,7 @@ extern "C" fn key_part(index: u32, part: u32, name: u32) -> u32 {
                 len = KEY_TEXT as u32;
             }
             let from = scratch::at(block, get!(block, text_at) as u32);
+            let len = within::<127>(len.into()) as u32;
             kernel::copy(Space::Kernel, (&raw mut (*key).text).cast(), len, from as u64);
         }
     }
@@ -159,6 +160,6 @@ fn linear(value: u64, signed: bool) -> u32 {
         return bucket::BELOW;
     }
     // Not negative, and below 2^64.
-    let place = value.wrapping_sub(from) / step;
+    let place = value.wrapping_sub(from).checked_div(step).unwrap_or(0);
     if place >= buckets { above } else { place as u32 + 1 }
 }

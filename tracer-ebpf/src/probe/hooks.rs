@@ -24,7 +24,7 @@ use crate::{
     kernel::{self, Space, follow, read},
     maps::{SYSCALLS, here, knob, offset},
     preempt,
-    scratch::{Block, get, moment, set},
+    scratch::{Block, moment, set, within},
     tree,
 };
 
@@ -164,7 +164,8 @@ fn trampoline_return(ctx: FExitContext) -> i32 {
             arguments(block, ctx, count + 1);
             // SAFETY: working memory, with room for 16 of them.
             unsafe {
-                let result = (&raw const (*block).work.arguments).cast::<u64>().add((count & 15) as usize);
+                let result =
+                    (&raw const (*block).work.arguments).cast::<u64>().add(within::<15>(count.into()));
                 set!(block, result, result.read_volatile());
             }
         });
@@ -279,7 +280,6 @@ fn syscall(ctx: &RawTracePointContext, number: u64, moment: u64, result: u64) {
             for (number, place) in [DI, SI, DX, R10, R8, R9].into_iter().enumerate() {
                 argument(block, number, words.add(place - R10).read_volatile());
             }
-            let _ = get!(block, result);
         }
     });
 }

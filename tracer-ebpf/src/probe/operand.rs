@@ -7,7 +7,7 @@ use tracer_common::probe::{Fetch, MAX_VALUES, Probe, fetch, operand as which, re
 
 use crate::{
     maps::POINTS,
-    scratch::{self, Block, get, set},
+    scratch::{self, Block, get, set, within},
 };
 
 /// What an operand turned out to be. What is found lies in the block's `number`, `signed`, and, for a text, whose
@@ -62,8 +62,8 @@ unsafe fn value(block: *mut Block, i: u32) -> u32 {
         if i >= (*spec).values {
             return found::NOTHING;
         }
-        let how = (&raw const (*spec).fetches).cast::<Fetch>().add(i as usize);
-        let value = (&raw const (*record).values).cast::<u64>().add(i as usize).read_volatile();
+        let how = (&raw const (*spec).fetches).cast::<Fetch>().add(within::<15>(i.into()));
+        let value = (&raw const (*record).values).cast::<u64>().add(within::<15>(i.into())).read_volatile();
         match (*how).read {
             read::VALUE | read::NUMBER => {
                 set!(block, signed, u64::from((*how).flags & fetch::SIGNED != 0));

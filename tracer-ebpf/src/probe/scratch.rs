@@ -15,6 +15,8 @@
 //! Before 5.12 there is one block, since programs were not kept from nesting in themselves there, and a number could
 //! be given to two events: what nests is counted ([`counter::BUSY`]) as newer kernels do by themselves.
 
+use core::arch::asm;
+
 use tracer_common::{
     aggregate::{Calls, Key},
     probe::{MAX_FRAMES, MAX_TEXT, MAX_VALUES, Probe, counter},
@@ -106,7 +108,7 @@ pub(crate) fn take() -> Option<u32> {
         }
         // SAFETY: inside of the array.
         unsafe {
-            let count = taken.add(index as usize);
+            let count = taken.add(within::<7>(u64::from(index)));
             emit::add(count, 1);
             if count.read_volatile() == 1 {
                 return Some(index);
@@ -125,7 +127,7 @@ pub(crate) fn give_back(index: u32) {
         && let Some(taken) = TAKEN.get_ptr_mut(0)
     {
         // SAFETY: inside of the array.
-        unsafe { emit::add(taken.cast::<u64>().add(index as usize), -1) };
+        unsafe { emit::add(taken.cast::<u64>().add(within::<7>(u64::from(index))), -1) };
     }
 }
 
@@ -148,7 +150,7 @@ pub(crate) fn record(block: *mut Block) -> *mut Probe {
 #[inline(always)]
 pub(crate) unsafe fn at(block: *mut Block, offset: u32) -> *mut u8 {
     // SAFETY: OFFSET_MASK is inside of the record.
-    unsafe { block.cast::<u8>().add((offset & OFFSET_MASK) as usize) }
+    unsafe { block.cast::<u8>().add(within::<{ OFFSET_MASK as i32 }>(u64::from(offset))) }
 }
 
 /// Where the record's texts begin.
@@ -163,4 +165,14 @@ pub(crate) unsafe fn texts(block: *mut Block) -> u32 {
         let len = |len: i32| if len > 0 { len as u32 } else { 0 };
         size_of::<Probe>() as u32 + len((*record).kernel_stack_len) + len((*record).user_stack_len)
     }
+}
+
+/// The number, of which only these low bits count: an index whose bound the verifier sees. In assembly, since the
+/// compiler drops a mask where it knows a bound that the verifier does not.
+#[inline(always)]
+pub(crate) fn within<const MASK: i32>(number: u64) -> usize {
+    let mut number = number;
+    // SAFETY: arithmetic.
+    unsafe { asm!("{number} &= {mask}", number = inout(reg) number, mask = const MASK) };
+    number as usize
 }
