@@ -7,11 +7,13 @@
 mod doctor;
 mod exec;
 mod follow;
+mod list;
 mod show;
 mod verify;
 
 pub use doctor::doctor;
 pub use exec::exec;
+pub use list::list;
 pub use verify::verify;
 
 /// How a command ended.
