@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             Err(error) => return usage(&error),
         },
         Invocation::Verify(args) => command::verify(&args),
+        Invocation::List(args) => command::list(&args),
         Invocation::Doctor(args) => command::doctor(&args),
         Invocation::Completions(args) => {
             let mut out = Vec::new();

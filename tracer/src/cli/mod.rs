@@ -15,6 +15,7 @@ mod doctor;
 mod error;
 mod exec;
 mod generate;
+mod list;
 mod probe;
 mod probe_config;
 mod shared;
@@ -33,6 +34,7 @@ pub use doctor::{DoctorArgs, DoctorFormat};
 pub use error::UsageError;
 pub use exec::ExecArgs;
 pub use generate::{CompletionsArgs, ManArgs, completions, man};
+pub use list::{ListArgs, ListFormat};
 pub use probe::ProbeArgs;
 pub use probe_config::ProbeConfig;
 pub use shared::{Output, StatusPolicy};
@@ -67,6 +69,8 @@ pub enum Invocation {
     /// Each program is judged by itself, as the kernel's own verifier would judge it, without that
     /// kernel and without any privilege. What cannot be judged is named.
     Verify(Box<VerifyArgs>),
+    /// List what can be probed here: functions, tracepoints and system calls, with their types
+    List(ListArgs),
     /// Say what this host offers to tracer, and what it withholds
     Doctor(DoctorArgs),
     /// Print a shell's completions

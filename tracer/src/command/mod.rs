@@ -9,6 +9,7 @@ mod doctor;
 mod exec;
 mod follow;
 mod hits;
+mod list;
 mod probe;
 mod run;
 mod show;
@@ -16,6 +17,7 @@ mod verify;
 
 pub use doctor::doctor;
 pub use exec::exec;
+pub use list::list;
 pub use probe::probe;
 pub use verify::verify;
 

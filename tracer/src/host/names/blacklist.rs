@@ -45,16 +45,6 @@ impl Blacklist {
         Self { ranges, names: Vec::new() }
     }
 
-    /// Joins what two sources know.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.ranges.extend(other.ranges);
-        self.names.extend(other.names);
-        self.ranges.sort_unstable_by_key(|range| range.start);
-        self.names.sort_unstable();
-        self
-    }
-
     /// Whether a function is on it. Address 0 is unknown.
     pub fn has(&self, name: &str, address: u64) -> bool {
         if address == 0 {

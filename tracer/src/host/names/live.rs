@@ -61,10 +61,12 @@ impl Names for LiveNames {
 
     fn blacklist(&self) -> &Blacklist {
         self.blacklist.get_or_init(|| {
-            let of_symbols = self.symbols().map(Blacklist::of_symbols).unwrap_or_default();
             let file = Mounted::find(c"debugfs", &["/sys/kernel/debug"]).ok();
             let text = file.and_then(|file| file.read("kprobes/blacklist").ok());
-            text.map_or_else(Blacklist::default, |text| Blacklist::of_file(&text)).and(of_symbols)
+            match text {
+                Some(text) => Blacklist::of_file(&text),
+                None => self.symbols().map(Blacklist::of_symbols).unwrap_or_default(),
+            }
         })
     }
 

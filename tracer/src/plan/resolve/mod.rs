@@ -24,6 +24,7 @@ mod tests;
 use std::{num::NonZeroU32, sync::Arc};
 
 pub use error::ResolveError;
+pub(crate) use events::raw_names;
 pub(crate) use near::near;
 
 use super::probe::{Aggregation, Measure, Mode, Place, ProbeRun, Stacks, Who};

@@ -13,8 +13,8 @@ mod probe;
 mod probe_tests;
 mod tests;
 
-/// A line of `tracer exec --format json`, `tracer probe --format json` or `tracer verify --format
-/// json`, or what `tracer doctor --format json` prints.
+/// A line of `--format json` of `tracer exec`, `tracer probe`, `tracer verify` or `tracer list`, or what `tracer doctor
+/// --format json` prints.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Line {
@@ -29,6 +29,7 @@ pub(super) enum Line {
     Aggregate(Box<probe::Aggregate>),
     Interval(probe::Interval),
     ProbeEnd(probe::ProbeEnd),
+    ProbePoint(ProbePoint),
 }
 
 /// The start of a run: the first line.
@@ -320,6 +321,26 @@ pub(super) struct Doctor {
     pub(super) hooks: BTreeMap<String, HookVerdict>,
     /// The one that `--hook auto` takes.
     pub(super) auto: Option<Hook>,
+}
+
+/// Something that can be probed: a line of `tracer list --format json`.
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct ProbePoint {
+    #[schemars(schema_with = "version")]
+    pub(super) schema: u64,
+    /// `kprobe`, `fentry`, `tracepoint`, `rawtp` or `syscall`. More may come.
+    pub(super) kind: String,
+    /// As `tracer probe` takes it.
+    pub(super) spec: String,
+    pub(super) name: String,
+    /// Of a function; null if it is the kernel's own.
+    pub(super) module: Option<String>,
+    /// Of a tracepoint.
+    pub(super) category: Option<String>,
+    /// Types and names of what there is to see; null where the kernel does not tell.
+    pub(super) signature: Option<String>,
+    /// What can reach it: `kprobe.multi`, `kprobe`, `fentry`, `tracepoint`, `rawtp`, `syscall`. More may come.
+    pub(super) mechanisms: Vec<String>,
 }
 
 /// What one kernel will say of one program of an object file.
