@@ -143,7 +143,7 @@ impl Hits {
             of: measured(measure),
             rows: new.iter().map(|row| shown_row(row, &self.run, &wanted.keys, measure)).collect(),
             left_out: event::LeftOut::default(),
-            keys_full: keys_full - self.keys_full.min(keys_full),
+            keys_full: keys_full.saturating_sub(self.keys_full),
         };
         shown.top(self.top);
         self.sink.aggregate(&shown, &mut self.batch.bytes);
