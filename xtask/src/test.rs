@@ -23,7 +23,7 @@ use crate::summary::Summary;
 use crate::{build, dist, profiles, step};
 
 /// Where the tests lie in a guest.
-const GUEST_TESTS: &str = "/bin/guest-tests";
+pub(crate) const GUEST_TESTS: &str = "/bin/guest-tests";
 
 /// A guest's whole run: several times what it takes on a loaded machine.
 const GUEST_TIME: Duration = Duration::from_secs(20 * 60);
@@ -229,7 +229,7 @@ impl<'a> Report<'a> {
 ///
 /// Hardly optimised: what tests depend on is compiled for them alone, and takes longer to optimise
 /// than it could save in the guests. The tracer that they test is the release build.
-fn guest_tests() -> Result<PathBuf> {
+pub(crate) fn guest_tests() -> Result<PathBuf> {
     let object = build::kernel_side(&[])?;
     let mut command = dist::static_cargo("test");
     command

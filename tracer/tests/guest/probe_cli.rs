@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -64,6 +65,42 @@ pub(crate) fn calls() {
             libc::syscall(libc::SYS_getppid);
         }
     }
+}
+
+/// Nanoseconds of one getppid, the mean of `count`: for `cargo xtask bench probes`.
+pub(crate) fn time_calls(count: u32) -> f64 {
+    let start = Instant::now();
+    for _ in 0..count {
+        // SAFETY: it takes nothing and cannot fail.
+        unsafe { libc::syscall(libc::SYS_getppid) };
+    }
+    start.elapsed().as_nanos() as f64 / f64::from(count)
+}
+
+/// Milliseconds of a whole run that attaches to `count` functions, and ends at once.
+pub(crate) fn time_attach(count: &str) -> f64 {
+    let listed = Command::new(TRACER).args(["list", "--format", "json", "kprobe"]).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let names = listed.lines().map(parse).filter(|point| point["module"].is_null());
+    // Functions that nothing calls while the run lasts tell the cost of attaching alone.
+    let names: Vec<String> = names
+        .map(|point| format!("kprobe:{}", point["name"].as_str().unwrap()))
+        .filter(|spec| {
+            spec.starts_with("kprobe:ip_")
+                || spec.starts_with("kprobe:tcp_")
+                || spec.starts_with("kprobe:ext4")
+        })
+        .take(count.parse().unwrap())
+        .collect();
+    let start = Instant::now();
+    let run = Command::new(TRACER)
+        .args(["probe", "--count", "--max-probes", "100000", "-o", "/dev/null"])
+        .args(&names)
+        .args(["--", "true"])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    start.elapsed().as_secs_f64() * 1e3
 }
 
 /// What a run of `tracer probe` showed.

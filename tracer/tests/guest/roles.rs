@@ -8,6 +8,14 @@ pub(crate) const SELF: &str = "/bin/guest-tests";
 /// Plays a role.
 pub(crate) fn run(name: &str, args: &[&str]) -> ExitCode {
     match (name, args) {
+        ("time-calls", [name, count]) => {
+            println_time("calls", name, crate::probe_cli::time_calls(count.parse().unwrap()));
+            ExitCode::SUCCESS
+        }
+        ("time-attach", [count]) => {
+            println_time("attach", count, crate::probe_cli::time_attach(count));
+            ExitCode::SUCCESS
+        }
         ("calls", []) => {
             crate::probe_cli::calls();
             ExitCode::SUCCESS
@@ -22,4 +30,9 @@ pub(crate) fn run(name: &str, args: &[&str]) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// A figure for `cargo xtask bench`.
+fn println_time(what: &str, name: &str, figure: f64) {
+    eprintln!("{what} {name}: {figure:.3}");
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
+mod probes;
 mod verifier;
 
 #[derive(clap::Args)]
@@ -15,12 +16,15 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Part {
+    /// What a hit of a probe costs, and how long attaching takes
+    Probes(probes::Args),
     /// The model's time per program against the kernel's own verifier, in the same guest
     Verifier(verifier::Args),
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     match &args.part {
+        Part::Probes(args) => probes::main(args),
         Part::Verifier(args) => verifier::main(args),
     }
 }
