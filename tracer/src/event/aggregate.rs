@@ -58,7 +58,7 @@ pub struct Row<'a> {
 }
 
 /// A part of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyPart<'a> {
     /// A point, by its name.
     Probe(&'a str),
@@ -135,8 +135,11 @@ impl Aggregate<'_> {
 
     /// Puts the most frequent keys first, and leaves out all but so many.
     pub fn top(&mut self, most: Option<NonZeroU32>) {
-        // Stable: equal counts stay in the order in which they came.
-        self.rows.sort_by_key(|row| std::cmp::Reverse(row.measured.hits()));
+        // Equal counts in the order of their keys: the kernel hands them over in none.
+        let order = |left: &Row<'_>, right: &Row<'_>| {
+            right.measured.hits().cmp(&left.measured.hits()).then_with(|| left.key.cmp(&right.key))
+        };
+        self.rows.sort_by(order);
         let kept = most.map_or(self.rows.len(), |most| self.rows.len().min(most.get() as usize));
         for row in self.rows.drain(kept..) {
             self.left_out.keys += 1;
@@ -174,6 +177,14 @@ mod tests {
             (Some(20), None),
         ];
         assert_eq!(bounds, expected);
+    }
+
+    #[test]
+    fn equal_counts_are_in_the_order_of_their_keys() {
+        let row = |pid| Row { key: vec![KeyPart::Number(pid)], measured: Measured::Count(1) };
+        let mut aggregate = Aggregate { rows: [3, 1, 2].map(row).to_vec(), ..Aggregate::default() };
+        aggregate.top(None);
+        assert_eq!(aggregate.rows, [1, 2, 3].map(row));
     }
 
     #[test]

@@ -40,6 +40,6 @@ pub use exec::{ExecEvent, ProcessId};
 pub use loss::{LossTracker, Lost, LostReason};
 pub use pending::{MAX_PENDING_BYTES, MAX_PENDING_EVENTS};
 pub use probe::{Frames, ProbeDecoder, ProbeEvent};
-pub use probe_run::{Attachment, ProbeEnd, ProbeFilters, ProbeStart};
+pub use probe_run::{Attachment, ProbeEnd, ProbeFilters, ProbeStart, Withheld};
 pub use run::{Cgroup, End, EndReason, Filters, Start, WallClock};
 pub use value::{Cut, Missing, Unavailable, Value};
