@@ -37,7 +37,7 @@ fn every_sample_is_a_valid_line() {
         });
     }
     kinds.dedup();
-    let counted = ["aggregate", "interval", "aggregate", "interval", "aggregate", "interval"];
+    let counted = ["aggregate", "interval"].repeat(4);
     let expected = [&["start", "hit", "start"][..], &counted, &["lost", "withheld", "end"]].concat();
     assert_eq!(kinds, expected);
 }
