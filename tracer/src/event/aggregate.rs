@@ -7,7 +7,10 @@
 
 use std::num::NonZeroU32;
 
-use super::Datum;
+use tracer_common::probe::{MAX_VALUES, operand};
+
+use super::{Datum, probe::is_text};
+use crate::plan::probe::Point;
 
 /// One interval of an aggregation.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +93,22 @@ pub struct Bucket {
     pub count: u64,
 }
 
+impl<'a> KeyPart<'a> {
+    /// What an operand ([`operand`]) of a point's key is: by the number that it has, or the text.
+    pub fn of(operand: u8, point: &'a Point, number: u64, text: &'a [u8]) -> Self {
+        let value =
+            Some(usize::from(operand)).filter(|at| *at < MAX_VALUES).and_then(|at| point.values.get(at));
+        match (operand, value) {
+            (_, Some(spec)) if is_text(spec) => Self::Value(Datum::Text(text)),
+            (_, Some(spec)) => Self::Value(Datum::number(spec, number)),
+            (operand::POINT, _) => Self::Probe(&point.name),
+            (operand::COMM, _) => Self::Comm(text.split(|byte| *byte == 0).next().unwrap_or_default()),
+            (operand::UID, _) => Self::Uid(number as u32),
+            _ => Self::Number(number),
+        }
+    }
+}
+
 impl Bucket {
     /// Of numbers with so many significant bits: 0, 1, 2..4, 4..8, and so on.
     pub fn log2(bits: u32, count: u64) -> Self {
@@ -151,6 +170,7 @@ impl Aggregate<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{event::simulate::example_run, plan::probe::Stacks};
 
     #[test]
     fn buckets_of_powers_meet() {
@@ -177,6 +197,19 @@ mod tests {
             (Some(20), None),
         ];
         assert_eq!(bounds, expected);
+    }
+
+    #[test]
+    fn operands_are_parts_of_keys() {
+        let run = example_run(Stacks::default());
+        let part = |operand, number, text| KeyPart::of(operand, &run.points[1], number, text);
+        assert_eq!(part(0, -100_i64 as u64, b""), KeyPart::Value(Datum::Signed(-100)));
+        assert_eq!(part(1, 7, b"/etc"), KeyPart::Value(Datum::Text(b"/etc")));
+        assert_eq!(part(4, -2_i64 as u64, b""), KeyPart::Value(Datum::Result(-2)));
+        assert_eq!(part(operand::POINT, 1, b""), KeyPart::Probe("syscall:openat"));
+        assert_eq!(part(operand::COMM, 0, b"dd\0\0x"), KeyPart::Comm(b"dd"));
+        assert_eq!(part(operand::UID, 1000, b""), KeyPart::Uid(1000));
+        assert_eq!(part(operand::PID, 42, b""), KeyPart::Number(42));
     }
 
     #[test]

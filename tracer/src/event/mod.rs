@@ -7,8 +7,8 @@
 //! ```
 //!
 //! *Invariant:* pure (no I/O, no clock), and total: any bytes yield an event or a [`DecodeError`],
-//! never a panic, and memory is bounded whatever arrives. Proven by `tests/decoder.rs` and the
-//! fuzz target `fuzz/fuzz_targets/decode.rs`.
+//! never a panic, and memory is bounded whatever arrives. Proven by `tests/decoder.rs`,
+//! `probe/tests.rs` and the fuzz targets `decode` and `hit` in `fuzz/fuzz_targets/`.
 //!
 //! *Must not know:* how records are produced, how events are rendered, who asked for them.
 
