@@ -7,7 +7,10 @@
 
 use std::num::NonZeroU32;
 
-use super::Datum;
+use tracer_common::probe::{MAX_VALUES, operand};
+
+use super::{Datum, probe::is_text};
+use crate::plan::probe::Point;
 
 /// One interval of an aggregation.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +61,7 @@ pub struct Row<'a> {
 }
 
 /// A part of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyPart<'a> {
     /// A point, by its name.
     Probe(&'a str),
@@ -88,6 +91,22 @@ pub struct Bucket {
     pub from: Option<i128>,
     pub to: Option<i128>,
     pub count: u64,
+}
+
+impl<'a> KeyPart<'a> {
+    /// What an operand ([`operand`]) of a point's key is: by the number that it has, or the text.
+    pub fn of(operand: u8, point: &'a Point, number: u64, text: &'a [u8]) -> Self {
+        let value =
+            Some(usize::from(operand)).filter(|at| *at < MAX_VALUES).and_then(|at| point.values.get(at));
+        match (operand, value) {
+            (_, Some(spec)) if is_text(spec) => Self::Value(Datum::Text(text)),
+            (_, Some(spec)) => Self::Value(Datum::number(spec, number)),
+            (operand::POINT, _) => Self::Probe(&point.name),
+            (operand::COMM, _) => Self::Comm(text.split(|byte| *byte == 0).next().unwrap_or_default()),
+            (operand::UID, _) => Self::Uid(number as u32),
+            _ => Self::Number(number),
+        }
+    }
 }
 
 impl Bucket {
@@ -135,8 +154,11 @@ impl Aggregate<'_> {
 
     /// Puts the most frequent keys first, and leaves out all but so many.
     pub fn top(&mut self, most: Option<NonZeroU32>) {
-        // Stable: equal counts stay in the order in which they came.
-        self.rows.sort_by_key(|row| std::cmp::Reverse(row.measured.hits()));
+        // Equal counts in the order of their keys: the kernel hands them over in none.
+        let order = |left: &Row<'_>, right: &Row<'_>| {
+            right.measured.hits().cmp(&left.measured.hits()).then_with(|| left.key.cmp(&right.key))
+        };
+        self.rows.sort_by(order);
         let kept = most.map_or(self.rows.len(), |most| self.rows.len().min(most.get() as usize));
         for row in self.rows.drain(kept..) {
             self.left_out.keys += 1;
@@ -148,6 +170,7 @@ impl Aggregate<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{event::simulate::example_run, plan::probe::Stacks};
 
     #[test]
     fn buckets_of_powers_meet() {
@@ -174,6 +197,27 @@ mod tests {
             (Some(20), None),
         ];
         assert_eq!(bounds, expected);
+    }
+
+    #[test]
+    fn operands_are_parts_of_keys() {
+        let run = example_run(Stacks::default());
+        let part = |operand, number, text| KeyPart::of(operand, &run.points[1], number, text);
+        assert_eq!(part(0, -100_i64 as u64, b""), KeyPart::Value(Datum::Signed(-100)));
+        assert_eq!(part(1, 7, b"/etc"), KeyPart::Value(Datum::Text(b"/etc")));
+        assert_eq!(part(4, -2_i64 as u64, b""), KeyPart::Value(Datum::Result(-2)));
+        assert_eq!(part(operand::POINT, 1, b""), KeyPart::Probe("syscall:openat"));
+        assert_eq!(part(operand::COMM, 0, b"dd\0\0x"), KeyPart::Comm(b"dd"));
+        assert_eq!(part(operand::UID, 1000, b""), KeyPart::Uid(1000));
+        assert_eq!(part(operand::PID, 42, b""), KeyPart::Number(42));
+    }
+
+    #[test]
+    fn equal_counts_are_in_the_order_of_their_keys() {
+        let row = |pid| Row { key: vec![KeyPart::Number(pid)], measured: Measured::Count(1) };
+        let mut aggregate = Aggregate { rows: [3, 1, 2].map(row).to_vec(), ..Aggregate::default() };
+        aggregate.top(None);
+        assert_eq!(aggregate.rows, [1, 2, 3].map(row));
     }
 
     #[test]

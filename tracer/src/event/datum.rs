@@ -13,7 +13,7 @@ use crate::plan::probe::{ShowAs, ValueSpec};
 const MAX_ERRNO: i64 = 4095;
 
 /// A value of a probe's hit, or of an aggregation's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Datum<'a> {
     Signed(i64),
     Unsigned(u64),

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! *Invariant:* pure (no I/O, no clock), and total: any bytes yield an event or a [`DecodeError`],
-//! never a panic, and memory is bounded whatever arrives. Proven by `tests/decoder.rs` and the
-//! fuzz target `fuzz/fuzz_targets/decode.rs`.
+//! never a panic, and memory is bounded whatever arrives. Proven by `tests/decoder.rs`,
+//! `probe/tests.rs` and the fuzz targets `decode` and `hit` in `fuzz/fuzz_targets/`.
 //!
 //! *Must not know:* how records are produced, how events are rendered, who asked for them.
 
@@ -40,6 +40,6 @@ pub use exec::{ExecEvent, ProcessId};
 pub use loss::{LossTracker, Lost, LostReason};
 pub use pending::{MAX_PENDING_BYTES, MAX_PENDING_EVENTS};
 pub use probe::{Frames, ProbeDecoder, ProbeEvent};
-pub use probe_run::{Attachment, ProbeEnd, ProbeFilters, ProbeStart};
+pub use probe_run::{Attachment, ProbeEnd, ProbeFilters, ProbeStart, Withheld};
 pub use run::{Cgroup, End, EndReason, Filters, Start, WallClock};
 pub use value::{Cut, Missing, Unavailable, Value};

@@ -89,7 +89,7 @@ impl Layout {
 }
 
 /// Whether a value is a text, whose bytes lie among the record's texts.
-fn is_text(spec: &ValueSpec) -> bool {
+pub(super) fn is_text(spec: &ValueSpec) -> bool {
     matches!(spec.fetch.read, read::TEXT | read::ARRAY | read::DATA_LOC | read::REL_LOC)
 }
 

@@ -78,3 +78,15 @@ pub struct ProbeEnd {
     /// Events that arrived, but could not be written.
     pub undelivered: u64,
 }
+
+/// Hits that passed and were left out as was asked for, between two moments of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Withheld {
+    /// Boot times.
+    pub from_ns: u64,
+    pub to_ns: u64,
+    /// By `--sample`.
+    pub sampled: u64,
+    /// By `--rate`.
+    pub rated: u64,
+}

@@ -8,7 +8,7 @@ mod hit;
 
 use tracer_common::{CHUNK_BYTES, Chunk, Exec, Header, Hook, Kind, Stream};
 
-pub use hit::{SimulatedHit, example_run, probe_record};
+pub use hit::{SimulatedHit, example_run, hit_from, probe_record};
 
 /// An exec as the kernel side would see it. Lengths and counts in `exec` are filled in by
 /// [`SimulatedExec::records`].

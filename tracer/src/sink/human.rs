@@ -6,8 +6,8 @@ use std::fmt::Write;
 pub(super) fn duration(ns: u64, out: &mut String) {
     let (unit, one) = match ns {
         ..1_000 => ("ns", 1),
-        ..1_000_000 => ("µs", 1_000),
-        ..1_000_000_000 => ("ms", 1_000_000),
+        1_000..1_000_000 => ("µs", 1_000),
+        1_000_000..1_000_000_000 => ("ms", 1_000_000),
         _ => ("s", 1_000_000_000),
     };
     let (whole, rest) = (ns / one, ns % one);
@@ -15,7 +15,7 @@ pub(super) fn duration(ns: u64, out: &mut String) {
     let _ = match whole {
         _ if one == 1 => write!(out, "{whole} {unit}"),
         ..10 => write!(out, "{whole}.{:02} {unit}", rest / (one / 100)),
-        ..100 => write!(out, "{whole}.{} {unit}", rest / (one / 10)),
+        10..100 => write!(out, "{whole}.{} {unit}", rest / (one / 10)),
         _ => write!(out, "{whole} {unit}"),
     };
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{Table, human, json};
 use crate::{
     enrich::Symbols,
-    event::{Aggregate, Lost, ProbeEnd, ProbeEvent, ProbeStart, WallClock},
+    event::{Aggregate, Lost, ProbeEnd, ProbeEvent, ProbeStart, WallClock, Withheld},
 };
 
 /// Where the records of a run of probes are rendered.
@@ -62,6 +62,14 @@ impl ProbeSink {
         match &mut self.form {
             Form::Table(table) => table.lost(lost, "hit", out),
             Form::Json(clock) => json::lost(lost, *clock, out),
+        }
+    }
+
+    /// Appends that hits were left out on purpose.
+    pub fn withheld(&mut self, withheld: &Withheld, out: &mut Vec<u8>) {
+        match &mut self.form {
+            Form::Table(table) => table.withheld(withheld, out),
+            Form::Json(clock) => json::withheld(withheld, *clock, out),
         }
     }
 

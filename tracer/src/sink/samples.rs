@@ -14,7 +14,7 @@ use crate::{
     enrich::{Symbols, Users},
     event::{
         Aggregate, Attachment, Bucket, Datum, EndReason, KeyPart, Lost, LostReason, Measure, Measured,
-        ProbeDecoder, ProbeEnd, ProbeFilters, ProbeStart, Row, Unit, WallClock,
+        ProbeDecoder, ProbeEnd, ProbeFilters, ProbeStart, Row, Unit, WallClock, Withheld,
         simulate::{SimulatedHit, example_run},
     },
     plan::probe::{Aggregation, Measure as Measures, Mode, Stacks},
@@ -54,6 +54,9 @@ pub(super) fn render(sink: &mut ProbeSink) -> Vec<u8> {
     };
     sink.lost(&lost, &mut out);
     sink.lost(&Lost { cpu: None, count: 23, reason: LostReason::MissedReturn, ..lost }, &mut out);
+    let withheld = Withheld { from_ns: 81_000_000_000, to_ns: 82_000_000_000, sampled: 99, rated: 1 };
+    sink.withheld(&withheld, &mut out);
+    sink.withheld(&Withheld { sampled: 0, ..withheld }, &mut out);
     sink.end(&end(), &mut out);
     out
 }

@@ -69,8 +69,8 @@ impl Functions {
     }
 }
 
-fn read<'a, Elf: FileHeader<Endian = object::Endianness>>(
-    cache: &'a ReadCache<impl ReadCacheOps>,
+fn read<Elf: FileHeader<Endian = object::Endianness>>(
+    cache: &ReadCache<impl ReadCacheOps>,
 ) -> object::read::Result<Functions> {
     let header = Elf::parse(cache)?;
     let endian = header.endian()?;

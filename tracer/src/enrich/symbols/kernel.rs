@@ -1,11 +1,15 @@
 //! `/proc/kallsyms`, sorted: `ffffffff81000000 T _text`, and `\t[module]` behind a module's.
 //!
-//! The list has no sizes. A symbol reaches to the next one of the same owner. The last one before another owner's, or
-//! before nothing, reaches to the end of its page: what lies beyond may be a module that was loaded since.
+//! The list has no sizes. A function reaches to the next one of the same owner. The last one before anything else, or
+//! before nothing, reaches to the end of its page: what lies beyond may be a module that was loaded since. So does
+//! each piece of generated code: those come and go one by one.
 
 use super::{KernelFrame, Position};
 
 const PAGE: u64 = 4096;
+
+/// What kernel/kallsyms.c shows as the module of generated code.
+const GENERATED: [&str; 3] = ["bpf", "__builtin__ftrace", "__builtin__kprobes"];
 
 /// The kernel's symbols.
 #[derive(Debug, Default)]
@@ -83,7 +87,7 @@ impl KernelSymbols {
         let Some(entry) = self.entries[first..next].iter().find(|entry| entry.kind == Kind::Code) else {
             return unknown;
         };
-        let bounded = self.entries.get(next).is_some_and(|next| self.same_owner(next, entry));
+        let bounded = self.entries.get(next).is_some_and(|next| self.bounds(next, entry));
         if !bounded && looked_up / PAGE != entry.address / PAGE {
             return unknown;
         }
@@ -97,8 +101,10 @@ impl KernelSymbols {
         }
     }
 
-    fn same_owner(&self, left: &Entry, right: &Entry) -> bool {
-        self.modules[usize::from(left.module)] == self.modules[usize::from(right.module)]
+    /// Whether a symbol tells where the function before it ends.
+    fn bounds(&self, next: &Entry, function: &Entry) -> bool {
+        let owner = |entry: &Entry| self.modules[usize::from(entry.module)].as_str();
+        next.kind == Kind::Code && owner(next) == owner(function) && !GENERATED.contains(&owner(function))
     }
 }
 
@@ -119,6 +125,9 @@ ffffffffc0000000 t nf_hook\t[nf_tables]
 ffffffffc0001800 t nf_last\t[nf_tables]
 ffffffffc0005000 t other\t[other_module]
 ffffffffc0005400 d other_data\t[other_module]
+ffffffffc0010000 t bpf_prog_1\t[bpf]
+ffffffffc0010100 t bpf_prog_2\t[bpf]
+ffffffffc0020000 t bpf_prog_3\t[bpf]
 ";
 
     #[track_caller]
@@ -153,8 +162,12 @@ ffffffffc0005400 d other_data\t[other_module]
         check(0xffff_ffff_c000_2000, Innermost, None);
         check(0xffff_ffff_8100_3fff, Innermost, Some(("last_of_the_kernel", 0xfff, None)));
         check(0xffff_ffff_8100_4000, Innermost, None);
-        // Bounded by its own module's data.
         check(0xffff_ffff_c000_53ff, Innermost, Some(("other", 0x3ff, Some("other_module"))));
+        check(0xffff_ffff_c000_5400, Innermost, None);
+        // Between programs there may be one that was loaded since.
+        check(0xffff_ffff_c001_0080, Innermost, Some(("bpf_prog_1", 0x80, Some("bpf"))));
+        check(0xffff_ffff_c001_0180, Innermost, Some(("bpf_prog_2", 0x80, Some("bpf"))));
+        check(0xffff_ffff_c001_1000, Innermost, None);
     }
 
     #[test]

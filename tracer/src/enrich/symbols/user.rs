@@ -180,6 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn a_library_without_a_symbol_table_has_the_names_that_it_exports() {
+        let found = frames(std::process::id(), &[libc::getpid as *const () as u64]);
+        let (name, offset, file) = &found[0];
+        assert!(name.as_ref().is_some_and(|name| name.ends_with("getpid")), "{found:?}");
+        assert_eq!(*offset, Some(0));
+        assert!(file.as_ref().is_some_and(|file| file.contains("libc")), "{found:?}");
+    }
+
+    #[test]
     fn a_process_that_is_gone_is_told() {
         let mut told = Vec::new();
         let pid = u32::MAX;

@@ -5,7 +5,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::event::simulate::{SimulatedHit, example_run, probe_record};
+use crate::event::simulate::{SimulatedHit, example_run, hit_from, probe_record};
 
 const BOTH: Stacks = Stacks { kernel: true, user: true };
 
@@ -176,31 +176,9 @@ proptest! {
     /// Any bytes are an event or an error.
     #[test]
     fn any_bytes_are_an_event_or_an_error(bytes in vec(any::<u8>(), 0..600), mend in any::<u8>()) {
-        let mut bytes = bytes;
-        let mut patch = |at: usize, with: &[u8]| {
-            if let Some(place) = bytes.get_mut(at..at + with.len()) {
-                place.copy_from_slice(with);
-            }
-        };
-        // Garbage gets past the first checks: size, kind, point, lengths.
-        if mend & 1 != 0 {
-            patch(4, &(Kind::Probe as u16).to_ne_bytes());
-        }
-        if mend & 2 != 0 {
-            patch(std::mem::offset_of!(Probe, point), &u32::from(mend >> 5).to_ne_bytes());
-        }
-        if mend & 4 != 0 {
-            for at in [std::mem::offset_of!(Probe, kernel_stack_len), std::mem::offset_of!(Probe, user_stack_len)] {
-                patch(at, &u32::from(mend & 24).to_ne_bytes());
-            }
-            patch(std::mem::offset_of!(Probe, text_len), &u32::from(mend).to_ne_bytes());
-        }
-        let len = bytes.len() as u32;
-        if let Some(place) = bytes.get_mut(..4) {
-            place.copy_from_slice(&len.to_ne_bytes());
-        }
-        if let Ok(event) = decoder(BOTH).decode(&bytes) {
-            look_at(&event);
+        match decoder(BOTH).decode(&hit_from(&bytes, mend)) {
+            Ok(event) => look_at(&event),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
     }
 

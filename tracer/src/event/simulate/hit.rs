@@ -1,10 +1,10 @@
 //! Hits of probes as the kernel side would write them, and a run whose points they are of.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{mem::offset_of, num::NonZeroU32, sync::Arc};
 
 use tracer_common::{
     Header, Hook, Kind,
-    probe::{Fetch, Filter, Probe, fetch, hit, read, source},
+    probe::{Fetch, Filter, MAX_VALUES, Probe, fetch, hit, read, source},
 };
 
 use crate::plan::probe::{Ends, EnumNames, Mode, Place, Point, ProbeRun, ShowAs, Stacks, ValueSpec, Who};
@@ -81,6 +81,39 @@ pub fn probe_record(mut record: Probe, body: &[u8]) -> Vec<u8> {
     record.header.size = (size_of::<Probe>() + body.len()) as u32;
     record.header.kind = Kind::Probe as u16;
     super::record(&record, body)
+}
+
+/// Any bytes as a record of a hit, for fuzzing: bits of `mend` say how much of it is put right (size, kind, point,
+/// lengths), so that garbage gets past the first checks.
+pub fn hit_from(bytes: &[u8], mend: u8) -> Vec<u8> {
+    let mut record = bytes.to_vec();
+    if mend & 1 != 0 {
+        super::patch(&mut record, 0, &(bytes.len() as u32).to_ne_bytes());
+    }
+    if mend & 2 != 0 {
+        super::patch(&mut record, 4, &(Kind::Probe as u16).to_ne_bytes());
+    }
+    if mend & 4 != 0 {
+        super::patch(&mut record, offset_of!(Probe, point), &u32::from(mend >> 5).to_ne_bytes());
+    }
+    if mend & 8 != 0 {
+        // Small whole numbers of addresses, and a few bytes of texts.
+        for at in [offset_of!(Probe, kernel_stack_len), offset_of!(Probe, user_stack_len)] {
+            let len = record.get(at).copied().unwrap_or(0) & 0x18;
+            super::patch(&mut record, at, &u32::from(len).to_ne_bytes());
+        }
+        super::patch(&mut record, offset_of!(Probe, text_len) + 1, &[0, 0, 0]);
+    }
+    if mend & 16 != 0 {
+        // Texts of a few bytes each, near the start.
+        for value in 0..MAX_VALUES {
+            let at = offset_of!(Probe, values) + 8 * value;
+            let (start, len) =
+                (record.get(at).map_or(0, |byte| byte & 7), record.get(at + 4).map_or(0, |byte| byte & 7));
+            super::patch(&mut record, at, &[start, 0, 0, 0, len, 0, 0, 0]);
+        }
+    }
+    record
 }
 
 /// A run with a point of each kind: values of every type.

@@ -23,7 +23,7 @@ use crate::event::{
 };
 pub(super) use aggregate::aggregate;
 pub(super) use probe::probe;
-pub(super) use probe_run::{probe_end, probe_start};
+pub(super) use probe_run::{probe_end, probe_start, withheld};
 use write::{Key, Object, array, base64, key, number, signed, string};
 
 /// Version of the lines' schema: raised when a field is removed or changes its type.

@@ -2,7 +2,7 @@
 
 use super::{Object, array, byte_strings, cgroup, key, line, number, string};
 use crate::{
-    event::{Attachment, ProbeEnd, ProbeFilters, ProbeStart, WallClock},
+    event::{Attachment, ProbeEnd, ProbeFilters, ProbeStart, WallClock, Withheld},
     plan::probe::{Aggregation, Ends, Measure, Mode, Point, ProbeRun},
 };
 use tracer_common::probe::fetch;
@@ -104,6 +104,17 @@ fn point_object(point: &Point, mechanism: &str, out: &mut Vec<u8>) {
         object.close();
     });
     object.close();
+}
+
+/// Appends the line of hits that were left out on purpose.
+pub(in crate::sink) fn withheld(withheld: &Withheld, clock: WallClock, out: &mut Vec<u8>) {
+    let mut o = line("withheld", withheld.to_ns, clock, out);
+    o.number(key!("from_ns"), withheld.from_ns);
+    o.number(key!("to_ns"), withheld.to_ns);
+    o.number(key!("sampled"), withheld.sampled);
+    o.number(key!("rate_limited"), withheld.rated);
+    o.close();
+    out.push(b'\n');
 }
 
 /// Appends the line of a run's end.

@@ -28,6 +28,7 @@ pub(super) enum Line {
     Probe(Box<probe::Probe>),
     Aggregate(Box<probe::Aggregate>),
     Interval(probe::Interval),
+    Withheld(probe::Withheld),
     ProbeEnd(probe::ProbeEnd),
     ProbePoint(ProbePoint),
 }

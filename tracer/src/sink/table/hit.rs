@@ -16,7 +16,7 @@ use std::fmt::Write;
 use super::{Paint, Table, painted, text::Line};
 use crate::{
     enrich::{KernelFrame, Symbols, UserFrame},
-    event::{Attachment, Datum, Frames, ProbeEvent, ProbeStart, Value, errno_name},
+    event::{Attachment, Datum, Frames, ProbeEvent, ProbeStart, Value, Withheld, errno_name},
     plan::probe::Mode,
     sink::{human, time::time_of_day},
 };
@@ -98,6 +98,23 @@ impl Table {
             }
         });
         self.stacks(event, symbols, out);
+    }
+
+    /// Appends how many hits were left out on purpose.
+    pub(in crate::sink) fn withheld(&mut self, withheld: &Withheld, out: &mut Vec<u8>) {
+        self.cell.clear();
+        let offset = self.look.utc_offset_s;
+        time_of_day(self.clock.unix_ns(withheld.to_ns), offset, &mut self.cell);
+        let parts: Vec<_> = [(withheld.sampled, "sampled away"), (withheld.rated, "held back by --rate")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        self.cell.extend_from_slice(format!(" ... {} since ", parts.join(", ")).as_bytes());
+        time_of_day(self.clock.unix_ns(withheld.from_ns), offset, &mut self.cell);
+        self.line.clear();
+        self.line.name(&self.cell, usize::MAX);
+        self.fitted(None, out);
     }
 
     fn stacks(&mut self, event: &ProbeEvent<'_>, symbols: &mut Symbols, out: &mut Vec<u8>) {

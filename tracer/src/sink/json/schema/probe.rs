@@ -321,6 +321,21 @@ pub(in crate::sink::json) struct Interval {
     pub(super) keys_full: u64,
 }
 
+/// Hits that passed and were left out as was asked for, between two moments of a run.
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(in crate::sink::json) struct Withheld {
+    #[schemars(schema_with = "version")]
+    pub(super) schema: u64,
+    pub(super) time: String,
+    pub(super) boot_ns: u64,
+    pub(super) from_ns: u64,
+    pub(super) to_ns: u64,
+    /// By `--sample`.
+    pub(super) sampled: u64,
+    /// By `--rate`.
+    pub(super) rate_limited: u64,
+}
+
 /// The end of a run of probes: the last line.
 ///
 /// Of a stream, `passed` is the sum of `events`, of the hits that were `lost` for want of room,
