@@ -547,9 +547,11 @@ impl<'b> Cursor<'b> {
     }
 
     fn is_char(&self, id: TypeId) -> bool {
-        self.btf
-            .and_then(|btf| btf.resolved(id))
-            .is_some_and(|ty| matches!(ty, Type::Int(int) if int.size == 1 && int.name == "char"))
+        let Some(btf) = self.btf else { return false };
+        let plain = |id| matches!(btf.get(id), Some(Type::Int(int)) if int.name == "char");
+        // Names of files are unsigned; a u8, which is a typedef, is a byte.
+        let unsigned = |id| matches!(btf.get(id), Some(Type::Int(int)) if int.name == "unsigned char");
+        btf.resolve(id).is_some_and(plain) || btf.skip_qualifiers(id).is_some_and(unsigned)
     }
 
     fn char_array(&self) -> Option<u32> {
