@@ -116,6 +116,15 @@ fn value<'p>(point: &'p Point, name: &str) -> &'p ValueSpec {
         .unwrap_or_else(|| panic!("no {name} in {:?}", point.values))
 }
 
+/// How one path from `vfs_read`'s arguments is read.
+fn run_with(facts: &HostFacts, path: &str) -> Fetch {
+    // The name in the dentry itself has had two names.
+    let shortname = facts.btf.as_ref().is_ok_and(|btf| btf.field("dentry", "d_shortname").is_some());
+    let inner = if shortname { path.replace("d_iname", "d_shortname.string") } else { path.to_owned() };
+    let resolved = try_with(facts, &names(), &["vfs_read"], &showing(&[&inner]));
+    value(only(&resolved.unwrap_or_else(|error| panic!("{error}"))), &inner).fetch
+}
+
 /// Where a member lies, found without the walk.
 fn offset(facts: &HostFacts, composite: &str, member: &str) -> u32 {
     let btf = facts.btf.as_ref().unwrap_or_else(|why| panic!("{why}"));
@@ -194,6 +203,8 @@ fn paths_lead_through_pointers() {
         let resolved =
             try_with(&facts, &names(), &["vfs_read"], &request).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(value(only(&resolved), "file.f_path.dentry.d_name.name:str").fetch, expected, "{release}");
+        let inline = run_with(&facts, "file.f_path.dentry.d_iname:str");
+        assert_eq!((inline.read, inline.steps), (read::ARRAY, 1));
         let inode = value(point, "file.f_inode.i_ino").fetch;
         assert_eq!((inode.steps, inode.read, inode.size), (1, read::NUMBER, 8));
         assert_eq!(inode.offset[..2], [offset(&facts, "file", "f_inode"), offset(&facts, "inode", "i_ino")]);
