@@ -125,8 +125,8 @@ pub fn parse(text: &str) -> Result<ProbeSpec, Mistake> {
         return Err(Mistake::new(&format!("{start_of}..."), start..end, what)
             .help("name fewer at once: several probes may be given"));
     }
-    if let Some(at) = text.find(char::is_whitespace) {
-        return Err(Mistake::new(text, at..at + 1, "a probe has no blanks")
+    if let Some((at, blank)) = text.char_indices().find(|(_, c)| c.is_whitespace()) {
+        return Err(Mistake::new(text, at..at + blank.len_utf8(), "a probe has no blanks")
             .help("several probes are several words; what to show is --show, what to filter is --where"));
     }
     let (kind, start) = kind_of(text)?;

@@ -15,6 +15,7 @@ mod families;
 mod harness;
 mod hidden;
 mod limits;
+mod list;
 mod probe_cli;
 mod process;
 mod roles;
@@ -33,6 +34,7 @@ fn tests() -> Vec<Test> {
     tests.extend(families::tests());
     tests.extend(hidden::tests());
     tests.extend(limits::tests());
+    tests.extend(list::tests());
     tests.extend(behaviour::tests());
     tests.extend(probe_cli::tests());
     tests

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::host::HostFacts;
 use crate::host::names::{Names, Symbol, TraceableFunction};
 use crate::plan::resolve::raw_names;
-use crate::plan::values::c_type::{declared, signature};
+use crate::plan::values::c_type::{c_type, declared, signature};
+use crate::plan::values::calls::raw_prototype;
 use crate::plan::values::syscalls;
 use crate::spec::{Kind, ProbeSpec};
 use crate::verifier::btf::{Btf, Kind as BtfKind, Type, TypeId};
@@ -271,11 +272,11 @@ impl Lister<'_> {
 
 /// Of what the probe is handed: the first parameter is the tracepoint's own.
 fn raw_signature(btf: &Btf, name: &str, typedef: TypeId) -> Option<String> {
-    let params = btf.proto(typedef)?.params().skip(1);
+    let params = raw_prototype(btf, name, typedef)?.params().skip(1);
     let params: Vec<String> = params
         .enumerate()
         .map(|(number, param)| {
-            let c_type = crate::plan::values::c_type::c_type(btf, param.type_id);
+            let c_type = c_type(btf, param.type_id);
             if param.name.is_empty() {
                 declared(&c_type, &format!("arg{number}"))
             } else {

@@ -210,15 +210,15 @@ fn missing(spec: &ProbeSpec, name: &str, context: &Context<'_>) -> Mistake {
     }
     let mistake =
         spec.at_name(format!("there is no function '{name}' in this kernel, or every call of it is inlined"));
+    if let Some(call) = crate::plan::values::syscalls::by_name(name) {
+        return mistake.help(format!("it is a system call: write syscall:{}", call.name));
+    }
     let near = near(
         name,
         symbols.iter().filter(Symbol::is_code).map(|symbol| symbol.name).filter(|name| !is_artefact(name)),
     );
     if !near.is_empty() {
         return mistake.help(format!("did you mean {}?", near.join(", ")));
-    }
-    if let Some(call) = crate::plan::values::syscalls::by_name(name) {
-        return mistake.help(format!("it is a system call: write syscall:{}", call.name));
     }
     let events = context.names.events().unwrap_or_default();
     if let Some(event) = events.iter().find(|event| event.name == name) {

@@ -319,7 +319,7 @@ fn raw(
     context: &Context<'_>,
 ) -> Option<Found> {
     let btf: Arc<Btf> = context.btf().cloned()?;
-    let call = calls::raw_tracepoint(&btf, btf.proto(typedef)?);
+    let call = calls::raw_tracepoint(&btf, calls::raw_prototype(&btf, name, typedef)?);
     let mut offer = Offer { shown: call.arguments, ..Offer::default() };
     offer.with_task(Some(&btf));
     Some(Found {

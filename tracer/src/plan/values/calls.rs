@@ -125,6 +125,14 @@ fn slots(btf: &Btf, id: TypeId) -> Option<(u32, bool)> {
     Some((btf.size_of(id)?.div_ceil(8), composite))
 }
 
+/// The prototype of a raw tracepoint's probes. The typedef that the kernel checks has no names; the function that calls
+/// the probes has the same parameters and names them (include/linux/tracepoint.h, `__DECLARE_TRACE`, since 5.10).
+pub fn raw_prototype<'b>(btf: &'b Btf, name: &str, typedef: TypeId) -> Option<FuncProto<'b>> {
+    let checked = btf.proto(typedef)?;
+    let named = btf.func(&format!("__traceiter_{name}")).map(|func| func.proto);
+    Some(named.filter(|named| named.param_count() == checked.param_count()).unwrap_or(checked))
+}
+
 /// The arguments of a raw tracepoint: the slots after the first, which is the tracepoint's own.
 pub fn raw_tracepoint(btf: &Btf, proto: FuncProto<'_>) -> Call {
     let mut call = Call::default();

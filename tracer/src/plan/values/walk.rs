@@ -370,7 +370,7 @@ impl<'b> Cursor<'b> {
             Ty::CharPointer => true,
             _ => self.target().is_some_and(|target| self.is_char(target)),
         };
-        if let Some(count) = self.char_array() {
+        if let Some(count) = self.char_array(format) {
             return match format {
                 None | Some(Format::Str) => Ok(self.spec(
                     name,
@@ -547,15 +547,30 @@ impl<'b> Cursor<'b> {
     }
 
     fn is_char(&self, id: TypeId) -> bool {
-        self.btf
-            .and_then(|btf| btf.resolved(id))
-            .is_some_and(|ty| matches!(ty, Type::Int(int) if int.size == 1 && int.name == "char"))
+        let Some(btf) = self.btf else { return false };
+        let plain = |id| matches!(btf.get(id), Some(Type::Int(int)) if int.name == "char");
+        // Names of files are `const unsigned char *`; a u8, which is a typedef, is a byte.
+        let unsigned = |id| matches!(btf.get(id), Some(Type::Int(int)) if int.name == "unsigned char");
+        let constant = matches!(btf.get(id), Some(Type::Const(_)));
+        btf.resolve(id).is_some_and(plain) || (constant && btf.skip_qualifiers(id).is_some_and(unsigned))
     }
 
-    fn char_array(&self) -> Option<u32> {
+    /// Elements of one byte, whatever they are called.
+    fn is_byte(&self, id: TypeId) -> bool {
+        self.btf
+            .and_then(|btf| btf.resolved(id))
+            .is_some_and(|ty| matches!(ty, Type::Int(int) if int.size == 1))
+    }
+
+    /// How many bytes a text in an array has at most; bytes of another name are one if it is asked for.
+    fn char_array(&self, format: Option<Format>) -> Option<u32> {
         match (self.ty, self.resolved()) {
             (Ty::CharArray { count }, _) => Some(count),
-            (_, Some(Type::Array(array))) if self.is_char(array.element) && self.offset.is_some() => {
+            (_, Some(Type::Array(array)))
+                if self.offset.is_some()
+                    && (self.is_char(array.element)
+                        || (format == Some(Format::Str) && self.is_byte(array.element))) =>
+            {
                 Some(if array.count == 0 { MAX_TEXT as u32 } else { array.count })
             }
             _ => None,
