@@ -15,6 +15,7 @@ mod families;
 mod harness;
 mod hidden;
 mod limits;
+mod probes;
 mod process;
 mod roles;
 mod smoke;
@@ -33,6 +34,7 @@ fn tests() -> Vec<Test> {
     tests.extend(hidden::tests());
     tests.extend(limits::tests());
     tests.extend(behaviour::tests());
+    tests.extend(probes::tests());
     tests
 }
 
