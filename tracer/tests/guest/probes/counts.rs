@@ -26,16 +26,16 @@ pub(crate) fn tests() -> Vec<Test> {
 fn million() {
     const MADE: u64 = 1_000_000;
     let host = Host::new();
-    let mut ways = host.ways("__x64_sys_getppid", 1);
-    ways.push(("syscall", Place::Syscall { name: "getppid".to_owned(), number: libc::SYS_getppid as u32 }));
-    ways.push(("tracepoint", tracepoint("syscalls", "sys_enter_getppid").0));
+    let mut ways = host.ways("__x64_sys_umask", 1);
+    ways.push(("syscall", Place::Syscall { name: "umask".to_owned(), number: libc::SYS_umask as u32 }));
+    ways.push(("tracepoint", tracepoint("syscalls", "sys_enter_umask").0));
     for (way, place) in ways {
         let mut run = run(vec![point(place, Ends::Entry, &[])]);
         aggregate(&mut run, Measure::Count, None, &[]);
         let mut attached = host.start(&run);
         for _ in 0..MADE {
             // SAFETY: no memory involved.
-            unsafe { libc::syscall(libc::SYS_getppid) };
+            unsafe { libc::syscall(libc::SYS_umask, 0o22) };
         }
         attached.detach();
         let rows = attached.aggregates().unwrap();

@@ -72,12 +72,13 @@ fn functions() {
     let run = counting(&host, count);
     let start = Instant::now();
     let mut attached = host.start(&run);
-    println!("{count} functions attached in {:?}", start.elapsed());
+    let took = start.elapsed();
     let fd = sink();
     for _ in 0..17 {
         write(fd, [0].as_ptr(), 0);
     }
     attached.detach();
+    println!("{count} functions attached in {took:?}");
     let rows = attached.aggregates().unwrap();
     let last = rows.iter().find(|row| row.point == Some(count as u32 - 1)).unwrap();
     assert_eq!(last.count, 17);
@@ -134,7 +135,7 @@ fn some_fail() {
             multi,
             single: true,
         };
-        let points = ["vfs_read", "no_such_function", "vfs_write", "vfs_open"]
+        let points = ["vfs_read", "no_such_function", "vfs_write", "vfs_rename"]
             .map(|name| point(place(name), Ends::Entry, &[]));
         let mut run = run(points.to_vec());
         aggregate(&mut run, Measure::Count, None, &[]);
@@ -146,7 +147,9 @@ fn some_fail() {
         let fd = sink();
         write(fd, [0].as_ptr(), 0);
         let rows = attached.aggregates().unwrap();
-        assert_eq!(rows.iter().map(|row| (row.point, row.count)).collect::<Vec<_>>(), [(Some(2), 1)]);
+        // The tracer reads files itself: of its writes there are none.
+        let count = |point| rows.iter().find(|row| row.point == Some(point)).map(|row| row.count);
+        assert_eq!((count(1), count(2), count(3)), (None, Some(1), None), "{rows:?}");
         drop(attached);
         run.strict = true;
         let error = probe::start(&run, &host.facts, Precheck::Enforce, &[]).unwrap_err().to_string();
