@@ -82,6 +82,13 @@ plain!(Here, 16);
 /// A [`Here::point`] that only the attachment knows.
 pub const COOKIE: u32 = u32::MAX;
 
+/// An element of the map `SYSCALLS`: the point's number plus one, and at which moments it is hit.
+pub mod syscall {
+    pub const POINT: u32 = (1 << 24) - 1;
+    pub const AT_ENTRY: u32 = 1 << 30;
+    pub const AT_RETURN: u32 = 1 << 31;
+}
+
 /// Longest text in a key, in bytes: a longer one is kept as its first bytes and its length.
 pub const KEY_TEXT: usize = 64;
 

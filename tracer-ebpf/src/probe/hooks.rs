@@ -15,7 +15,11 @@ use aya_ebpf::{
         RetProbeContext, TracePointContext,
     },
 };
-use tracer_common::{ABSENT, Hook, aggregate::COOKIE, probe::counter};
+use tracer_common::{
+    ABSENT, Hook,
+    aggregate::{COOKIE, syscall as call},
+    probe::counter,
+};
 
 use crate::{
     calls::{self, class},
@@ -210,17 +214,18 @@ fn raw_hit(ctx: BtfTracePointContext) -> i32 {
 
 /// Which point a system call of this number is, if a 64-bit program made it.
 #[inline(always)]
-fn syscall_point(number: u64, regs: u64) -> Option<u32> {
+fn syscall_point(number: u64, moment: u64, regs: u64) -> Option<u32> {
     if number >= MAX_SYSCALLS {
         return None;
     }
     let point = SYSCALLS.get_ptr(number as u32)?;
     // SAFETY: a map's value.
     let point = unsafe { *point };
-    if point == 0 || is_compat(regs) {
+    let wanted = if moment == moment::ENTRY { call::AT_ENTRY } else { call::AT_RETURN };
+    if point & wanted == 0 || is_compat(regs) {
         return None;
     }
-    Some(point - 1)
+    Some((point & call::POINT) - 1)
 }
 
 /// These numbers mean other calls to 32-bit callers. Without BTF only those are told that are 32-bit programs, not
@@ -256,7 +261,7 @@ fn syscall_exit(ctx: RawTracePointContext) -> u32 {
 #[inline(always)]
 fn syscall(ctx: &RawTracePointContext, number: u64, moment: u64, result: u64) {
     let regs: u64 = ctx.arg(0);
-    let Some(point) = syscall_point(number, regs) else { return };
+    let Some(point) = syscall_point(number, moment, regs) else { return };
     let _off = preempt::off();
     if !engine::is_wanted() {
         return;

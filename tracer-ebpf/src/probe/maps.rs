@@ -123,7 +123,7 @@ pub(crate) static CALLS: HashMap<u64, Calls> = HashMap::with_max_entries(1, 0);
 #[map]
 pub(crate) static SAVED: HashMap<CallKey, u64> = HashMap::with_max_entries(1, 0);
 
-/// Which point a system call is, plus one; by number.
+/// Which point a system call is, by number: [`tracer_common::aggregate::syscall`].
 #[map]
 pub(crate) static SYSCALLS: Array<u32> = Array::with_max_entries(1, 0);
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use crate::{
     event::{
         self, Aggregate, Bucket, Datum, EndReason, KeyPart, LossTracker, Lost, LostReason, Measured,
-        ProbeDecoder, ProbeEnd, ProbeStart, Row,
+        ProbeDecoder, ProbeEnd, ProbeStart, Row, Withheld,
     },
     plan::probe::{self, Mode, ProbeRun, ValueSpec},
     session::{
@@ -38,6 +38,9 @@ pub(super) struct Hits {
     shown_until: u64,
     keys_full: u64,
     top: Option<NonZeroU32>,
+    /// What has been told of `--sample` and `--rate`, and until when.
+    withheld: (u64, u64),
+    withheld_until: u64,
 }
 
 impl Hits {
@@ -62,6 +65,8 @@ impl Hits {
             shown_until: start_ns,
             keys_full: 0,
             top,
+            withheld: (0, 0),
+            withheld_until: start_ns,
         }
     }
 
@@ -148,6 +153,21 @@ impl Hits {
         shown.top(self.top);
         self.sink.aggregate(&shown, &mut self.batch.bytes);
         (self.shown_until, self.keys_full) = (now_ns, keys_full);
+    }
+
+    /// Tells what `--sample` and `--rate` have left out since the last time.
+    pub(super) fn withheld(&mut self, totals: &Totals, now_ns: u64) {
+        let withheld = Withheld {
+            from_ns: self.withheld_until,
+            to_ns: now_ns,
+            sampled: totals.sampled.saturating_sub(self.withheld.0),
+            rated: totals.rated.saturating_sub(self.withheld.1),
+        };
+        self.withheld_until = now_ns;
+        if withheld.sampled + withheld.rated > 0 {
+            self.withheld = (totals.sampled, totals.rated);
+            self.sink.withheld(&withheld, &mut self.batch.bytes);
+        }
     }
 
     /// What the run came to.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io,
     os::fd::{AsRawFd, RawFd},
 };
 
@@ -100,13 +100,17 @@ fn start(config: &ProbeConfig) -> Result<Started, Outcome> {
     }
     // Addresses are shown to the privileged alone, so symbols are read now, if stacks are to be shown.
     let stacks = run.stacks.kernel || run.stacks.user;
-    let symbols = if stacks { Symbols::of_this_host() } else { Symbols::of_kallsyms(b"") };
+    let symbols = if stacks { Symbols::of_this_host() } else { Symbols::default() };
+    let mut kept = Vec::new();
     // Before 5.19 (kernel/bpf/syscall.c, `bpf_sys_bpf`), maps are read by the privileged alone.
-    let kept: &[_] = match (&run.mode, facts.version < (5, 19)) {
-        (Mode::Aggregate(_), true) => &[Capability::Bpf],
-        _ => &[],
-    };
-    session::keep_only(kept).map_err(|e| Outcome::Failed(format!("privilege cannot be dropped: {e}")))?;
+    if matches!(run.mode, Mode::Aggregate(_)) && facts.version < (5, 19) {
+        kept.push(Capability::Bpf);
+    }
+    // What is mapped into other users' processes is shown to nobody else (ptrace(2), PTRACE_MODE_READ).
+    if run.stacks.user {
+        kept.push(Capability::SysPtrace);
+    }
+    session::keep_only(&kept).map_err(|e| Outcome::Failed(format!("privilege cannot be dropped: {e}")))?;
     Ok(Started::Prepared(Box::new(Prepared {
         resolved,
         attached,
@@ -188,9 +192,6 @@ impl Prepared {
             attachments: &self.attachments,
             filters: &config.filters,
         });
-        if config.format == Format::Table && !config.aggregates() {
-            let _ = io::stderr().flush();
-        }
         let traced = Probes { hits, attached: self.attached, to: config.output.clone(), end: None };
         let bounds = Bounds {
             duration: config.duration,
@@ -251,6 +252,7 @@ impl Traced for Probes {
 
     fn tell_losses(&mut self) {
         let now = common::boot_ns();
+        self.hits.withheld(&self.attached.totals(), now);
         self.hits.poll(&self.attached.counters(), now);
         self.hits.skipped(self.attached.skipped(), now);
     }
@@ -275,6 +277,7 @@ impl Traced for Probes {
 
     fn settle(&mut self) {
         let now = common::boot_ns();
+        self.hits.withheld(&self.attached.totals(), now);
         self.hits.settle(&self.attached.counters(), now);
         self.hits.skipped(self.attached.skipped(), now);
     }

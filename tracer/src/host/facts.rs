@@ -7,6 +7,7 @@ use crate::verifier::btf::Btf;
 /// A capability that tracing can need (capabilities(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
+    SysPtrace = 19,
     SysAdmin = 21,
     SysResource = 24,
     Perfmon = 38,
@@ -17,6 +18,7 @@ impl Capability {
     /// Its name in capabilities(7).
     pub const fn name(self) -> &'static str {
         match self {
+            Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
             Self::SysResource => "CAP_SYS_RESOURCE",
             Self::Perfmon => "CAP_PERFMON",

@@ -17,6 +17,7 @@ mod hidden;
 mod limits;
 mod list;
 mod probe_cli;
+mod probes;
 mod process;
 mod roles;
 mod smoke;
@@ -36,6 +37,7 @@ fn tests() -> Vec<Test> {
     tests.extend(limits::tests());
     tests.extend(list::tests());
     tests.extend(behaviour::tests());
+    tests.extend(probes::tests());
     tests.extend(probe_cli::tests());
     tests
 }

@@ -21,6 +21,10 @@ pub(crate) fn run(name: &str, args: &[&str]) -> ExitCode {
             ExitCode::SUCCESS
         }
         ("exit", [status]) => ExitCode::from(status.parse::<u8>().unwrap()),
+        ("hold", []) => {
+            crate::probes::hold();
+            ExitCode::SUCCESS
+        }
         ("cases", [out, names @ ..]) => {
             crate::cases::play(out, names);
             ExitCode::SUCCESS

@@ -7,11 +7,14 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use tracer_common::{aggregate::Here, bytes_of};
+use tracer_common::{
+    aggregate::{Here, syscall},
+    bytes_of,
+};
 
 use crate::{
     object::{Attach, Map, MapId, Program},
-    plan::probe::{Place, ProbeRun},
+    plan::probe::{Ends, Place, ProbeRun},
 };
 
 use super::{
@@ -79,7 +82,12 @@ impl Loader {
         }
         for (number, point) in run.points.iter().enumerate() {
             if let Place::Syscall { number: call, .. } = &point.place {
-                self.set("SYSCALLS", *call, &(number as u32 + 1).to_ne_bytes())?;
+                let moments = match settings.ends.get(number) {
+                    Some(Ends::Entry) => syscall::AT_ENTRY,
+                    Some(Ends::Return) => syscall::AT_RETURN,
+                    _ => syscall::AT_ENTRY | syscall::AT_RETURN,
+                };
+                self.set("SYSCALLS", *call, &(number as u32 + 1 | moments).to_ne_bytes())?;
             }
         }
         Ok(())
