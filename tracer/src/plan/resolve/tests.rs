@@ -57,7 +57,7 @@ ffffffff81000c00 T noinstr_one
 ffffffff81000d00 T notrace_one
 ffffffff81000e00 T kernel_clone
 ffffffff81000f00 T sock_sendmsg
-ffffffff81001000 T alias_of_read
+ffffffff81000100 T alias_of_read
 ffffffff81001100 T schedule
 ffffffff81001200 T register_fprobe
 ffffffff81001300 T tcp_v4_connect
@@ -67,7 +67,7 @@ ffffffffc0000100 t vfs_in_module\t[fuse]
 ffffffffc0001000 t bpf_prog_1234\t[bpf]
 ";
     let traceable = "vfs_read\nvfs_write\nvfs_readv\nvfs_statx\ntcp_sendmsg\ndup\ndup\ndo_sys_openat2\n__x64_sys_openat\n\
-        __x64_sys_newfstat\nhidden.isra.0\nkernel_clone\nsock_sendmsg\nschedule\ntcp_v4_connect\nxfs_read [xfs]\nvfs_in_module [fuse]\n";
+        __x64_sys_newfstat\nhidden.isra.0\nkernel_clone\nsock_sendmsg\nschedule\ntcp_v4_connect\nalias_of_read\nxfs_read [xfs]\nvfs_in_module [fuse]\n";
     let names = FixedNames {
         symbols: Some(Symbols::new(symbols.to_owned())),
         traceable: Some(Traceable::new(traceable.to_owned())),
@@ -396,6 +396,14 @@ fn copies_of_a_name_are_all_probed() {
     );
     // What two specs name is one point.
     assert_eq!(run(&["vfs_read", "kprobe:vfs_read", "vfs_rea[d]"], &Request::default()).run.points.len(), 1);
+}
+
+#[test]
+fn one_function_of_two_names_is_one_point() {
+    let resolved = run(&["kprobe:vmlinux:*_read"], &Request::default());
+    let names: Vec<_> = resolved.run.points.iter().map(|point| point.name.as_str()).collect();
+    assert_eq!(names, ["kprobe:vfs_read"]);
+    assert_eq!(resolved.notes, ["alias_of_read: another name of vfs_read, which is probed once"]);
 }
 
 #[test]
