@@ -126,7 +126,7 @@ impl Checker<'_> {
         }
         if operator == Operator::Like {
             return Err(self
-                .mistake(node, format!("{name} is a {}, and '=~' compares texts", value.c_type))
+                .mistake(node, format!("{name} is {}, and '=~' compares texts", value.c_type))
                 .help("numbers are compared by ==, !=, <, <=, >, >="));
         }
         let constant = match other {
@@ -150,7 +150,7 @@ impl Checker<'_> {
                     _ => "numbers are compared with numbers".to_owned(),
                 };
                 return Err(self
-                    .mistake(other_at, format!("{name} is a {}, and this is a text", value.c_type))
+                    .mistake(other_at, format!("{name} is {}, and this is a text", value.c_type))
                     .help(help));
             }
             Side::Number { value: number, unit } => {
@@ -200,7 +200,7 @@ impl Checker<'_> {
                 .help("write it as 10us, 1ms or 2s")),
             (OperandKind::Duration, _) | (_, Unit::None | Unit::Bytes) => Ok(()),
             (_, Unit::Time) => Err(self
-                .mistake(at, format!("{name} is a {}, and no duration", value.c_type))
+                .mistake(at, format!("{name} is {}, and no duration", value.c_type))
                 .help("only 'duration' is compared with a time")),
         }
     }
@@ -253,7 +253,7 @@ impl Checker<'_> {
     ) -> Result<Leaf, Mistake> {
         if matches!(right.kind, OperandKind::Text { .. }) {
             return Err(self
-                .mistake(node, format!("{left_name} is a {}, and {right_name} is a text", left.c_type))
+                .mistake(node, format!("{left_name} is {}, and {right_name} is a text", left.c_type))
                 .help("numbers are compared with numbers"));
         }
         let (left, mask, right, operator) = match (left_mask, right_mask) {

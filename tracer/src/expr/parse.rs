@@ -64,11 +64,11 @@ impl<'t> Parser<'t> {
     }
 
     fn or(&mut self) -> Result<Node, Mistake> {
-        self.chain(&Token::Or, Self::and, |a, b| What::Or(a, b))
+        self.chain(&Token::Or, Self::and, What::Or)
     }
 
     fn and(&mut self) -> Result<Node, Mistake> {
-        self.chain(&Token::And, Self::not, |a, b| What::And(a, b))
+        self.chain(&Token::And, Self::not, What::And)
     }
 
     /// Operands joined by one operator, from the left.
@@ -112,7 +112,7 @@ impl<'t> Parser<'t> {
     }
 
     fn mask(&mut self) -> Result<Node, Mistake> {
-        self.chain(&Token::Mask, Self::one, |a, b| What::Mask(a, b))
+        self.chain(&Token::Mask, Self::one, What::Mask)
     }
 
     fn one(&mut self) -> Result<Node, Mistake> {

@@ -220,7 +220,7 @@ fn tables_have_bounds() {
     assert_eq!(compiled(&texts(4)).len, 4);
     assert_eq!(said(&texts(5)), "more than 4 different texts in one filter");
     // One text is kept once, however often it is compared with.
-    assert_eq!(compiled(&"comm == \"a\" || ".repeat(9).trim_end_matches(" || ").to_owned()).texts[1].len, 0);
+    assert_eq!(compiled("comm == \"a\" || ".repeat(9).trim_end_matches(" || ")).texts[1].len, 0);
 }
 
 /// A hit: numbers as the kernel side extends them, and texts.

@@ -50,7 +50,7 @@ impl Format {
     }
 }
 
-/// `unsigned long args[6];	offset:16;	size:48;	signed:0;`
+/// `unsigned long args[6]; offset:16; size:48; signed:0;`, with tabs.
 fn field(text: &str) -> Result<FormatField, String> {
     let bad = || format!("its format has a field that is not understood: {text}");
     let mut parts = text.split(';').map(str::trim);

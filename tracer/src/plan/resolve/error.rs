@@ -16,7 +16,7 @@ pub enum ResolveError {
         at: Vec<String>,
         /// At how many points altogether.
         of: usize,
-        mistake: Mistake,
+        mistake: Box<Mistake>,
     },
     #[error(
         "{count} points match, and {max} are the most: name fewer, or allow them with --max-probes {count}{}",

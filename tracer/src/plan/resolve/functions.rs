@@ -16,6 +16,8 @@ pub(super) struct Function {
     pub(super) addresses: Vec<u64>,
     /// It is on the list of what can be traced at its start; `None` if that list cannot be read.
     pub(super) traceable: Option<bool>,
+    /// Other names of the same code that match too: it is probed once.
+    pub(super) aliases: Vec<String>,
     /// No kprobe may be there.
     pub(super) blacklisted: bool,
 }
@@ -66,6 +68,7 @@ fn grouped<'s>(symbols: impl Iterator<Item = Symbol<'s>>) -> Vec<Function> {
                 module: symbol.module.map(str::to_owned),
                 addresses: Vec::new(),
                 traceable: None,
+                aliases: Vec::new(),
                 blacklisted: false,
             });
         }
@@ -98,12 +101,15 @@ fn matching(spec: &ProbeSpec, context: &Context<'_>) -> Result<Vec<Function>, Mi
         function.blacklisted = context.blacklisted(function);
     }
     // One function under several names is probed once, by the first.
-    let mut seen: HashSet<u64> = HashSet::new();
-    found.retain(|function| match function.addresses.first() {
-        Some(&address) => seen.insert(address),
-        None => true,
-    });
-    Ok(found)
+    let mut seen: HashMap<u64, usize> = HashMap::new();
+    let mut once: Vec<Function> = Vec::with_capacity(found.len());
+    for function in found {
+        match function.addresses.first().map(|address| *seen.entry(*address).or_insert(once.len())) {
+            Some(first) if first < once.len() => once[first].aliases.push(function.name),
+            _ => once.push(function),
+        }
+    }
+    Ok(once)
 }
 
 /// What the compiler and the linker put beside functions.

@@ -37,6 +37,10 @@ pub(super) fn find<'s>(
             let found = functions::find(spec, context).map_err(ResolveError::Name)?;
             let mut skipped = Skipped::default();
             for function in found {
+                if !function.aliases.is_empty() {
+                    let others = function.aliases.join(", ");
+                    notes.push(format!("{others}: another name of {}, which is probed once", function.name));
+                }
                 match obstacle(spec, &function, context) {
                     None => out.push(candidate(What::Function(function))),
                     Some((what, help)) if spec.is_exact() => {
@@ -216,7 +220,7 @@ fn function(
     notes: &mut Vec<String>,
     untyped: &mut usize,
 ) -> Found {
-    let Function { name, module, addresses, traceable, blacklisted } = function;
+    let Function { name, module, addresses, traceable, aliases: _, blacklisted } = function;
     let mut shown = match &module {
         Some(module) => format!("{}:{module}:{name}", spec.kind),
         None => format!("{}:{name}", spec.kind),

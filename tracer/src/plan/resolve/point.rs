@@ -28,7 +28,7 @@ const POINT_NAMES: [&str; 3] = ["probe", "point", "func"];
 impl Wishes {
     pub(super) fn read(request: &Request) -> Result<Self, ResolveError> {
         let wrong = |option: &'static str| {
-            move |mistake| ResolveError::Value { option, at: Vec::new(), of: 0, mistake }
+            move |mistake| ResolveError::Value { option, at: Vec::new(), of: 0, mistake: Box::new(mistake) }
         };
         let path = |text: &String, option| Ok((text.clone(), parse_path(text).map_err(wrong(option))?));
         let mut keys = Vec::new();
@@ -119,7 +119,6 @@ impl Uses {
 }
 
 /// Makes the points. Mistakes at several points are one error, with the first of them.
-#[expect(clippy::type_complexity, reason = "the points, and how each is reached")]
 pub(super) fn points(
     found: Vec<Found>,
     wishes: &Wishes,
@@ -150,7 +149,9 @@ pub(super) fn points(
         }
     }
     match failed {
-        Some((option, mistake, at, of)) => Err(ResolveError::Value { option, at, of, mistake }),
+        Some((option, mistake, at, of)) => {
+            Err(ResolveError::Value { option, at, of, mistake: Box::new(mistake) })
+        }
         None => Ok((points, how)),
     }
 }

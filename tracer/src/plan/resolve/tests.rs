@@ -1,6 +1,6 @@
 //! Runs resolved against real kernels' types and made-up names.
 
-use expect_test::{expect, expect_file};
+use expect_test::expect;
 use tracer_common::probe::{Fetch, fetch, operand, read, source};
 
 use super::*;
@@ -10,6 +10,8 @@ use crate::host::{HostFacts, Lockdown};
 use crate::plan::probe::{Ends, Point, ShowAs, ValueSpec};
 use crate::profiles;
 use crate::spec::parse;
+
+mod refusals;
 
 fn facts(release: &str) -> HostFacts {
     let kernel = profiles::named(release).unwrap_or_else(|error| panic!("{error}"));
@@ -55,7 +57,7 @@ ffffffff81000c00 T noinstr_one
 ffffffff81000d00 T notrace_one
 ffffffff81000e00 T kernel_clone
 ffffffff81000f00 T sock_sendmsg
-ffffffff81001000 T alias_of_read
+ffffffff81000100 T alias_of_read
 ffffffff81001100 T schedule
 ffffffff81001200 T register_fprobe
 ffffffff81001300 T tcp_v4_connect
@@ -65,7 +67,7 @@ ffffffffc0000100 t vfs_in_module\t[fuse]
 ffffffffc0001000 t bpf_prog_1234\t[bpf]
 ";
     let traceable = "vfs_read\nvfs_write\nvfs_readv\nvfs_statx\ntcp_sendmsg\ndup\ndup\ndo_sys_openat2\n__x64_sys_openat\n\
-        __x64_sys_newfstat\nhidden.isra.0\nkernel_clone\nsock_sendmsg\nschedule\ntcp_v4_connect\nxfs_read [xfs]\nvfs_in_module [fuse]\n";
+        __x64_sys_newfstat\nhidden.isra.0\nkernel_clone\nsock_sendmsg\nschedule\ntcp_v4_connect\nalias_of_read\nxfs_read [xfs]\nvfs_in_module [fuse]\n";
     let names = FixedNames {
         symbols: Some(Symbols::new(symbols.to_owned())),
         traceable: Some(Traceable::new(traceable.to_owned())),
@@ -397,6 +399,14 @@ fn copies_of_a_name_are_all_probed() {
 }
 
 #[test]
+fn one_function_of_two_names_is_one_point() {
+    let resolved = run(&["kprobe:vmlinux:*_read"], &Request::default());
+    let names: Vec<_> = resolved.run.points.iter().map(|point| point.name.as_str()).collect();
+    assert_eq!(names, ["kprobe:vfs_read"]);
+    assert_eq!(resolved.notes, ["alias_of_read: another name of vfs_read, which is probed once"]);
+}
+
+#[test]
 fn mechanisms_have_reasons() {
     let how = |facts: &HostFacts, names: &FixedNames, spec: &str| {
         try_with(facts, names, &[spec], &Request::default())
@@ -452,117 +462,6 @@ fn filters_read_what_is_not_shown() {
     assert_ne!(size.fetch.flags & fetch::HIDDEN, 0);
     assert_eq!(value(point, "count").fetch.flags & fetch::HIDDEN, 0, "it is shown anyway");
     assert_eq!(point.values.len(), 5);
-}
-
-/// What is said of names and values that cannot be had, each with its way out.
-#[test]
-fn refusals_are_explained() {
-    let request = |show: &str, where_: &str, by: &str, hist: &str| Request {
-        show: show.split_whitespace().map(str::to_owned).collect(),
-        where_: (!where_.is_empty()).then(|| where_.to_owned()),
-        count_by: (!by.is_empty()).then(|| by.split(',').map(str::to_owned).collect()),
-        hist: (!hist.is_empty()).then(|| HistWish { of: hist.to_owned(), shape: HistShape::Log2 }),
-        ..Request::default()
-    };
-    let (new, old) = (facts("6.12"), facts("5.10"));
-    let names = names();
-    let cases: Vec<(&HostFacts, &str, Request)> = [
-        "vfs_raed",
-        "vfs_readx",
-        "kprobe:xfs:vfs_read",
-        "kprobe:xsf:xfs_read",
-        "kprobe:btrfs:btrfs_read",
-        "init_task",
-        "bpf_prog_1234",
-        "hidden",
-        "sys_openat",
-        "SyS_newfstat",
-        "noinstr_one",
-        "fentry:notrace_one",
-        "fentry:noinstr_one",
-        "fentry:dup",
-        "sched_switch",
-        "openat",
-        "nothing_like_it",
-        "zzz_*",
-        "noinstr_*",
-        "init_tas*",
-        "tracepoint:sched:sched_swich",
-        "tracepoint:shed:sched_switch",
-        "tracepoint:sock:sched_switch",
-        "tracepoint:irq:sched_switch",
-        "tracepoint:sched:zzz*",
-        "rawtp:sched_swicth",
-        "rawtp:sys_enter_openat",
-        "rawtp:zzz*",
-        "syscall:opneat",
-        "syscall:sys_openat",
-        "syscall:__x64_sys_openat",
-        "syscall:zzz*",
-        "syscall:nosuchcall",
-    ]
-    .into_iter()
-    .map(|spec| (&new, spec, Request::default()))
-    .chain([
-        (&new, "vfs_read", request("fil", "", "", "")),
-        (&new, "vfs_read", request("file.f_pth", "", "", "")),
-        (&new, "vfs_read", request("file.f_path", "", "", "")),
-        (&new, "vfs_read", request("count.x", "", "", "")),
-        (&new, "vfs_read", request("count:str", "", "", "")),
-        (&new, "vfs_read", request("count:be16", "", "", "")),
-        (&new, "vfs_read", request("count[2]", "", "", "")),
-        (&new, "vfs_read", request("file.f_path.dentry.d_iname:hex", "", "", "")),
-        (&new, "vfs_read", request("task.comm[99]", "", "", "")),
-        (&new, "vfs_read", request("task.cpus_mask.bits", "", "", "")),
-        (&new, "vfs_*", request("", "count > 1", "", "")),
-        (&new, "vfs_read", request("", "cuont > 1", "", "")),
-        (&new, "vfs_read", request("", "count > file.f_path", "", "")),
-        (&new, "rawtp:sched_switch", request("", "duration > 1ms", "", "")),
-        (&new, "kprobe:vfs_read+4", request("", "count > 1", "", "")),
-        (&new, "tracepoint:sched:sched_switch", request("", "retval == 0", "", "")),
-        (&new, "vfs_read", request("", "", "nosuch", "")),
-        (&new, "vfs_read", request("", "", "pid,tid,uid,cpu,comm", "")),
-        (&new, "vfs_read", request("", "", "pid,a b", "")),
-        (&new, "vfs_read", request("count", "", "pid", "")),
-        (&new, "vfs_read", request("", "", "", "comm")),
-        (&new, "vfs_read", request("", "", "", "nosuch")),
-        (&new, "tracepoint:sched:sched_switch", Request { duration: true, ..Request::default() }),
-        (&new, "vfs_*", Request { max_probes: 2, ..Request::default() }),
-    ])
-    .chain([(&old, "fentry:nothing_like_it", Request::default())])
-    .collect();
-    let mut out = String::new();
-    for (facts, spec, request) in cases {
-        let error = match try_with(facts, &names, &[spec], &request) {
-            Err(error) => error,
-            Ok(resolved) => panic!("{spec} {request:?} became\n{resolved}"),
-        };
-        out.push_str(&format!("{error}\n\n"));
-    }
-    expect_file!["tests/refusals.txt"].assert_eq(&out);
-}
-
-#[test]
-fn hosts_lacks_are_told() {
-    let said = |facts: &HostFacts, names: &FixedNames, spec: &str| {
-        try_with(facts, names, &[spec], &Request::default()).expect_err("no run").to_string()
-    };
-    let mut out = String::new();
-    let untyped = HostFacts { btf: Err("this kernel shows no BTF".into()), ..facts("6.12") };
-    let bare = HostFacts { kprobe_pmu: false, ..facts("5.10") };
-    let locked = HostFacts { lockdown: Lockdown::Confidentiality, ..facts("6.12") };
-    let blind = FixedNames::default();
-    for (facts, names, spec) in [
-        (&untyped, names(), "fentry:vfs_read"),
-        (&untyped, names(), "rawtp:sched_switch"),
-        (&bare, names(), "vfs_read"),
-        (&locked, names(), "vfs_read"),
-        (&untyped, blind, "tracepoint:sched:sched_switch"),
-        (&untyped, FixedNames::default(), "vfs_read"),
-    ] {
-        out.push_str(&format!("{}\n\n", said(facts, &names, spec)));
-    }
-    expect_file!["tests/hosts.txt"].assert_eq(&out);
 }
 
 #[test]

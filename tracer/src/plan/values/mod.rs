@@ -9,6 +9,7 @@
 
 pub mod c_type;
 pub mod calls;
+mod end;
 mod named;
 pub mod record;
 pub mod syscalls;

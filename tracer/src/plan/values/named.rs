@@ -15,7 +15,7 @@ pub(super) fn ty(btf: Option<&Btf>, words: &str, field: Option<(u32, bool)>) -> 
             ["char"] => Ty::CharPointer,
             ["struct", name] => find(Kind::Struct, name).map_or(Ty::Pointer, Ty::PointerTo),
             ["union", name] => find(Kind::Union, name).map_or(Ty::Pointer, Ty::PointerTo),
-            [words @ ..] if words.last().is_some_and(|word| !word.ends_with('*') && *word != "void") => {
+            words if words.last().is_some_and(|word| !word.ends_with('*') && *word != "void") => {
                 let name = words.join(" ");
                 find(Kind::Typedef, &name)
                     .or_else(|| find(Kind::Int, &name))
