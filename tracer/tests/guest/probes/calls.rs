@@ -1,7 +1,7 @@
 //! Functions: arguments, strings, results, durations, nesting and recursion, by every mechanism.
 
 use tracer::plan::probe::Ends;
-use tracer_common::probe::hit;
+use tracer_common::probe::{Fetch, hit};
 
 use super::{
     hit::all,
@@ -155,7 +155,12 @@ fn recursion() {
         let mut attached = host.start(&run(vec![point(place, Ends::Both, &[argument(0), result()])]));
         assert_eq!(write(event, 1_u64.to_ne_bytes().as_ptr(), 8), 8);
         let hits = all(&mut attached);
-        assert_eq!(hits.len(), DEPTH, "{way}");
+        let totals = attached.totals();
+        // Before 5.14 a return probe has as many instances as there are CPUs: what it does not show is counted, and
+        // takes no other call's place.
+        let few = way == "kprobe" && sys::kernel() < (5, 14);
+        let missed = if few { DEPTH - host.facts.possible_cpus as usize } else { 0 };
+        assert_eq!((hits.len(), totals.no_return), (DEPTH - missed, missed as u64), "{way}");
         // The innermost ends first.
         for pair in hits.windows(2) {
             let (inner, outer) = (&pair[0], &pair[1]);
@@ -163,8 +168,7 @@ fn recursion() {
             assert!(inner.duration() < outer.duration(), "{way}");
             assert_ne!(inner.number(0), outer.number(0), "{way}");
         }
-        let totals = attached.totals();
-        assert_eq!((totals.unpaired, totals.no_entry, totals.no_return), (0, 0, 0), "{way}");
+        assert_eq!((totals.unpaired, totals.no_entry), (0, 0), "{way}");
     }
 }
 
@@ -173,7 +177,7 @@ fn nesting() {
     let host = Host::new();
     for ((way, outer), (_, inner)) in host.ways("ksys_write", 3).into_iter().zip(host.ways("vfs_write", 4)) {
         let points = vec![
-            point(outer, Ends::Both, &[argument(0), result()]),
+            point(outer, Ends::Both, &[Fetch { size: 4, ..argument(0) }, result()]),
             point(inner, Ends::Both, &[argument(2), result()]),
         ];
         let mut attached = host.start(&run(points));
