@@ -401,6 +401,10 @@ impl Env<'_> {
                     self.mark_precise(4)?;
                 }
                 if self.has(Feature::CallbackUnrolling) {
+                    // A count that is a pointer was let through so far, and has no precision to mark.
+                    if !self.cur.reg(1).is_scalar() {
+                        reject!(Misconfigured, "backtracking misuse");
+                    }
                     self.mark_precise(1)?;
                     let rounds = self.cur.reg(1).v.umax;
                     if (self.cur.frame().callback_depth as u64) < rounds {

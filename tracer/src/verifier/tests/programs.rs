@@ -1,12 +1,15 @@
 //! Verdicts on small programs, on every kernel: shapes that our own probes are made of, and their near misses.
 
+use std::sync::Arc;
+
 use super::super::insn::Insn;
 use super::super::profile::{Config, Profile, Release};
-use super::super::program::{AttachType, Map, MapType, ProgType, Program, map_flags};
+use super::super::program::{AttachType, FuncInfo, Map, MapType, ProgType, Program, map_flags};
 use super::super::report::{Kind, Report, Verdict};
 use super::super::verify;
 use super::asm::*;
-use crate::verifier::btf::TypeId;
+use crate::verifier::btf::builder::BtfBuilder;
+use crate::verifier::btf::{Btf, TypeId};
 
 pub(super) const RELEASES: [Release; 4] =
     [Release::new(5, 10), Release::new(6, 1), Release::new(6, 12), Release::new(7, 2)];
@@ -387,4 +390,33 @@ fn spills_around_an_inlined_call_take_no_stack() {
         let fits = release >= Release::new(6, 12);
         assert_eq!(matches!(run(release, &[], &p).verdict, Verdict::Accept), fits, "{release:?}");
     }
+}
+
+#[test]
+fn bpf_loop_counts_by_a_number() {
+    // R1 is still the context.
+    let insns =
+        [call_back(2, 7), map_hole(), mov(3, 0), mov(4, 0), call(181), mov(0, 0), exit(), mov(0, 0), exit()];
+    let mut b = BtfBuilder::new();
+    let int = b.int("int", 4, 1);
+    let proto = b.func_proto(int, &[]);
+    let (main, callback) = (b.func("main", proto, 1), b.func("callback", proto, 0));
+    let mut p = program(ProgType::KPROBE, &insns);
+    p.btf = Some(Arc::new(Btf::parse(b.build()).expect("well-formed BTF")));
+    p.funcs = vec![FuncInfo { start: 0, type_id: main }, FuncInfo { start: 7, type_id: callback }];
+    for release in [Release::new(6, 12), Release::new(7, 2)] {
+        let report = verify(&p, &Profile::new(release, None, Config::default()));
+        let Verdict::Reject(r) = &report.verdict else { panic!("{release:?}: {report:?}") };
+        assert_eq!(r.insn, Some(4), "{}", r.violation.message);
+    }
+}
+
+/// The address of the function at this slot, as seen from slot 0.
+const fn call_back(dst: u8, slot: i32) -> Insn {
+    Insn { code: 0x18, dst, src: 4, off: 0, imm: slot - 1 }
+}
+
+/// The second half of a 64-bit constant.
+const fn map_hole() -> Insn {
+    Insn { code: 0, dst: 0, src: 0, off: 0, imm: 0 }
 }
