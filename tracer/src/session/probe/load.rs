@@ -87,7 +87,7 @@ impl Loader {
                     Some(Ends::Return) => syscall::AT_RETURN,
                     _ => syscall::AT_ENTRY | syscall::AT_RETURN,
                 };
-                self.set("SYSCALLS", *call, &(number as u32 + 1 | moments).to_ne_bytes())?;
+                self.set("SYSCALLS", *call, &((number as u32 + 1) | moments).to_ne_bytes())?;
             }
         }
         Ok(())

@@ -225,8 +225,9 @@ pub(crate) fn tracepoint(category: &str, name: &str) -> (Place, impl Fn(&str) ->
     let offset = move |field: &str| {
         let line = format.lines().find(|line| {
             let named = line.split(';').next().unwrap_or_default();
-            let word = named.split([' ', '\t', '[']).filter(|word| !word.is_empty() && !word.ends_with(']'));
-            word.last() == Some(field)
+            let mut word =
+                named.split([' ', '\t', '[']).filter(|word| !word.is_empty() && !word.ends_with(']'));
+            word.next_back() == Some(field)
         });
         let line = line.unwrap_or_else(|| panic!("no {field} in {format}"));
         let at = line.split("offset:").nth(1).unwrap().split(';').next().unwrap();
