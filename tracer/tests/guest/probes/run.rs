@@ -36,6 +36,15 @@ impl Host {
         })
     }
 
+    /// Every symbol, and where it is.
+    pub(crate) fn symbols(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.symbols.lines().filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let (address, _, name) = (words.next()?, words.next()?, words.next()?);
+            Some((name, u64::from_str_radix(address, 16).ok()?))
+        })
+    }
+
     /// The function that this address is in.
     pub(crate) fn symbol(&self, address: u64) -> String {
         let all = self.symbols.lines().filter_map(|line| {
