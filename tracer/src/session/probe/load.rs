@@ -80,7 +80,8 @@ impl Loader {
         for (number, point) in settings.points.iter().enumerate() {
             self.set("POINTS", number as u32, bytes_of(point))?;
         }
-        for (number, point) in run.points.iter().enumerate() {
+        // Of several points of one system call the first stands, and is written last.
+        for (number, point) in run.points.iter().enumerate().rev() {
             if let Place::Syscall { number: call, .. } = &point.place {
                 let moments = match settings.ends.get(number) {
                     Some(Ends::Entry) => syscall::AT_ENTRY,
