@@ -60,7 +60,9 @@ pub(crate) extern "C" fn push(index: u32, forgotten: u32) -> u32 {
         let calls = match CALLS.get_ptr_mut(task) {
             Some(calls) => calls,
             None => {
-                let _ = CALLS.insert(task, &*(&raw const (*block).work.fresh), 0);
+                // By reference: there is no room for a copy on the stack.
+                let fresh: &Calls = &(*block).work.fresh;
+                let _ = CALLS.insert(task, fresh, 0);
                 match CALLS.get_ptr_mut(task) {
                     Some(calls) => calls,
                     None => {
@@ -103,7 +105,8 @@ pub(crate) extern "C" fn push(index: u32, forgotten: u32) -> u32 {
         (*call).class = class as u16;
         if knob!(saved) != 0 && forgotten == 0 {
             let key = CallKey { task, depth };
-            if SAVED.insert(&key, &*block.cast::<u64>(), 0).is_err() {
+            let saved: &u64 = &*block.cast();
+            if SAVED.insert(key, saved, 0).is_err() {
                 (&raw mut (*calls).depth).write_volatile(depth);
                 emit::counter(counter::UNPAIRED, 1);
             }
@@ -139,13 +142,13 @@ pub(crate) extern "C" fn pop(index: u32) -> u32 {
         let record = scratch::record(block);
         if knob!(saved) != 0 && forgotten == 0 {
             let key = CallKey { task, depth: u64::from(found) };
-            let Some(saved) = SAVED.get_ptr(&key) else {
+            let Some(saved) = SAVED.get_ptr(key) else {
                 (&raw mut (*calls).depth).write_volatile(u64::from(found));
                 emit::counter(counter::NO_ENTRY, 1);
                 return 0;
             };
             kernel::copy(Space::Kernel, block.cast(), knob!(saved), saved as u64);
-            let _ = SAVED.remove(&key);
+            let _ = SAVED.remove(key);
         }
         (&raw mut (*calls).depth).write_volatile(u64::from(found));
         if forgotten != 0 {
@@ -178,7 +181,7 @@ extern "C" fn find(index: u32, depth: u32) -> u32 {
             place -= 1;
             let call = list.add(within::<LAST>(u64::from(place)));
             let there = (&raw const (*call).at).read_volatile();
-            let apart = if there > at { there - at } else { at - there };
+            let apart = there.abs_diff(at);
             if (*call).point == point && u64::from((*call).class) == class && (at == 0 || apart <= NEAR) {
                 return place;
             }
@@ -198,7 +201,7 @@ pub(crate) fn ended(task: u64) {
             if place >= depth {
                 break;
             }
-            let _ = SAVED.remove(&CallKey { task, depth: place });
+            let _ = SAVED.remove(CallKey { task, depth: place });
         }
     }
     let _ = CALLS.remove(task);

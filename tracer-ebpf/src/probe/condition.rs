@@ -106,8 +106,8 @@ unsafe fn text_holds(how: u8, block: *mut Block, constant: *const Text) -> bool 
         let bytes = (&raw const (*constant).bytes).cast::<u64>();
         let mut differs = 0;
         for word in 0..(MAX_CONSTANT / 8) as u64 {
-            let left = if wanted > word * 8 { wanted - word * 8 } else { 0 };
-            let mask = if left >= 8 { u64::MAX } else { (1_u64 << (left * 8 & 63)) - 1 };
+            let left = wanted.saturating_sub(word * 8);
+            let mask = if left >= 8 { u64::MAX } else { (1_u64 << ((left * 8) & 63)) - 1 };
             let (a, b) = (text.add(word as usize), bytes.add(word as usize));
             differs |= (a.read_volatile() ^ b.read_unaligned()) & mask;
         }

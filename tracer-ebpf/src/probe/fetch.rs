@@ -147,7 +147,7 @@ unsafe fn number(how: *const Fetch, raw: u64) -> u64 {
     // SAFETY: as in `read_value`.
     unsafe {
         let size = u64::from((*how).size);
-        let mut width = if size >= 1 && size <= 8 { size * 8 } else { 64 };
+        let mut width = if (1..=8).contains(&size) { size * 8 } else { 64 };
         let mut value = raw;
         if (*how).flags & fetch::BIG_ENDIAN != 0 {
             value = value.swap_bytes() >> ((64 - width) & 63);

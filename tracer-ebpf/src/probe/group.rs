@@ -69,15 +69,16 @@ unsafe fn count(key: *mut Key) {
     const NOEXIST: u64 = 1;
     // SAFETY: `key` is working memory.
     unsafe {
-        if let Some(hits) = GROUPS.get_ptr_mut(&*key) {
+        let key: &Key = &*key;
+        if let Some(hits) = GROUPS.get_ptr_mut(key) {
             emit::count(hits);
             return;
         }
-        if GROUPS.insert(&*key, &1, NOEXIST).is_ok() {
+        if GROUPS.insert(key, 1, NOEXIST).is_ok() {
             return;
         }
         // Another CPU was first, or there is no room.
-        match GROUPS.get_ptr_mut(&*key) {
+        match GROUPS.get_ptr_mut(key) {
             Some(hits) => emit::count(hits),
             None => emit::counter(counter::KEYS_FULL, 1),
         }

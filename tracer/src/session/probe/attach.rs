@@ -66,7 +66,7 @@ impl Outcome {
         self.failed.iter().map(|(point, reason)| Failed { point: *point, reason: reason.clone() }).collect()
     }
 
-    fn fail(&mut self, point: u32, reason: impl Display) {
+    pub(super) fn fail(&mut self, point: u32, reason: impl Display) {
         self.links.of_point.remove(&point);
         self.failed.entry(point).or_insert_with(|| reason.to_string());
     }
@@ -166,6 +166,21 @@ impl Attaching<'_> {
         }
         if let Some(program) = shared {
             self.keep(program)?;
+        }
+        Ok(())
+    }
+
+    /// A system call is one point: the first that names it.
+    pub(super) fn refuse_twins(&mut self) -> Result<(), LoadError> {
+        let mut seen = BTreeSet::new();
+        for (number, point) in self.run.points.iter().enumerate() {
+            if let Place::Syscall { number: call, .. } = &point.place
+                && !seen.insert(*call)
+            {
+                let reason = "another point of this run is the same system call: leave one of them out";
+                self.outcome.fail(number as u32, reason);
+                self.stop_if_strict()?;
+            }
         }
         Ok(())
     }

@@ -80,14 +80,15 @@ impl Loader {
         for (number, point) in settings.points.iter().enumerate() {
             self.set("POINTS", number as u32, bytes_of(point))?;
         }
-        for (number, point) in run.points.iter().enumerate() {
+        // Of several points of one system call the first stands, and is written last.
+        for (number, point) in run.points.iter().enumerate().rev() {
             if let Place::Syscall { number: call, .. } = &point.place {
                 let moments = match settings.ends.get(number) {
                     Some(Ends::Entry) => syscall::AT_ENTRY,
                     Some(Ends::Return) => syscall::AT_RETURN,
                     _ => syscall::AT_ENTRY | syscall::AT_RETURN,
                 };
-                self.set("SYSCALLS", *call, &(number as u32 + 1 | moments).to_ne_bytes())?;
+                self.set("SYSCALLS", *call, &((number as u32 + 1) | moments).to_ne_bytes())?;
             }
         }
         Ok(())

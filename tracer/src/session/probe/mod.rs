@@ -66,6 +66,7 @@ pub fn start(
         outcome: Outcome::default(),
         singles: &programs,
     };
+    attaching.refuse_twins()?;
     for fitted in &programs {
         attaching.attach(fitted)?;
     }

@@ -1,6 +1,7 @@
 //! Many functions at once, and nothing of them left behind.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     process::{Command, Stdio},
@@ -18,6 +19,7 @@ use crate::{harness::Test, roles::SELF};
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::one("probes::many::functions", 300, functions),
+        Test::one("probes::many::ten_thousand", 300, ten_thousand),
         Test::one("probes::many::nothing_is_left", 120, nothing_is_left),
         Test::one("probes::many::some_fail", 60, some_fail),
     ]
@@ -81,6 +83,55 @@ fn functions() {
     println!("{count} functions attached in {took:?}");
     let rows = attached.aggregates().unwrap();
     let last = rows.iter().find(|row| row.point == Some(count as u32 - 1)).unwrap();
+    assert_eq!(last.count, 17);
+    drop(attached);
+    assert_eq!(probed(), 0, "nothing is left");
+}
+
+/// As many by address, where the kernel can take them at once; the host's own names for them, those that are not unique
+/// left out.
+fn ten_thousand() {
+    const COUNT: usize = 10_000;
+    let host = Host::new();
+    if !host.has_multi() {
+        return;
+    }
+    let mut named: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for (name, address) in host.symbols() {
+        named.entry(name.to_owned()).or_default().push(address);
+    }
+    let all = fs::read_to_string(format!("{}/available_filter_functions", tracefs())).unwrap();
+    let unique = all.lines().filter_map(|name| match named.get(name).map(Vec::as_slice) {
+        Some([address]) => Some((name, *address)),
+        _ => None,
+    });
+    let mut wanted: Vec<_> = unique.filter(|(name, _)| *name != "vfs_write").take(COUNT - 1).collect();
+    wanted.push(("vfs_write", host.address("vfs_write").unwrap()));
+    let points = wanted.into_iter().map(|(name, address)| {
+        let place = Place::Kprobe {
+            symbol: name.to_owned(),
+            offset: 0,
+            module: None,
+            addresses: vec![address],
+            multi: true,
+            single: false,
+        };
+        point(place, Ends::Entry, &[])
+    });
+    let mut run = run(points.collect());
+    assert_eq!(run.points.len(), COUNT);
+    aggregate(&mut run, Measure::Count, None, &[]);
+    let start = Instant::now();
+    let mut attached = host.start(&run);
+    let took = start.elapsed();
+    let fd = sink();
+    for _ in 0..17 {
+        write(fd, [0].as_ptr(), 0);
+    }
+    attached.detach();
+    println!("{COUNT} functions attached in {took:?}");
+    let rows = attached.aggregates().unwrap();
+    let last = rows.iter().find(|row| row.point == Some(COUNT as u32 - 1)).unwrap();
     assert_eq!(last.count, 17);
     drop(attached);
     assert_eq!(probed(), 0, "nothing is left");

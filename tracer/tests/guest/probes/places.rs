@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use tracer::plan::probe::{Ends, Place, Who};
+use tracer::{
+    plan::probe::{Ends, Place, Who},
+    session::{Precheck, probe},
+};
 use tracer_common::probe::{Fetch, fetch, hit, read, source};
 
 use super::{
@@ -16,6 +19,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::one("probes::places::tracepoint", 60, a_tracepoint),
         Test::one("probes::places::raw_tracepoint", 60, a_raw_tracepoint),
         Test::one("probes::places::syscall", 60, a_syscall),
+        Test::one("probes::places::twins", 60, twins),
         Test::one("probes::places::tree", 60, a_tree),
     ]
 }
@@ -110,6 +114,21 @@ fn a_syscall() {
     assert_eq!((second.text(0), second.number(2)), (b"/no/such/file".as_slice(), -2));
     assert!(third.is_unreadable(0));
     assert_eq!(third.number(2), -14);
+}
+
+/// Two points of one system call: the second is listed, the first works.
+fn twins() {
+    let host = Host::new();
+    let place = Place::Syscall { name: "umask".to_owned(), number: libc::SYS_umask as u32 };
+    let mut run = run(vec![point(place.clone(), Ends::Both, &[argument(0)]), point(place, Ends::Both, &[])]);
+    run.strict = false;
+    let mut attached = probe::start(&run, &host.facts, Precheck::Enforce, &[]).unwrap();
+    assert_eq!(attached.failed().iter().map(|failed| failed.point).collect::<Vec<_>>(), [1]);
+    // SAFETY: no memory involved.
+    unsafe { libc::umask(0o22) };
+    let hits = all(&mut attached);
+    let [hit] = hits.as_slice() else { panic!("{} hits", hits.len()) };
+    assert_eq!((hit.probe.point, hit.number(0)), (0, 0o22));
 }
 
 /// A system call of the 32-bit convention, all arguments of which are 0.

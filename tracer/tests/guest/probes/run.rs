@@ -36,6 +36,15 @@ impl Host {
         })
     }
 
+    /// Every symbol, and where it is.
+    pub(crate) fn symbols(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.symbols.lines().filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let (address, _, name) = (words.next()?, words.next()?, words.next()?);
+            Some((name, u64::from_str_radix(address, 16).ok()?))
+        })
+    }
+
     /// The function that this address is in.
     pub(crate) fn symbol(&self, address: u64) -> String {
         let all = self.symbols.lines().filter_map(|line| {
@@ -225,8 +234,9 @@ pub(crate) fn tracepoint(category: &str, name: &str) -> (Place, impl Fn(&str) ->
     let offset = move |field: &str| {
         let line = format.lines().find(|line| {
             let named = line.split(';').next().unwrap_or_default();
-            let word = named.split([' ', '\t', '[']).filter(|word| !word.is_empty() && !word.ends_with(']'));
-            word.last() == Some(field)
+            let mut word =
+                named.split([' ', '\t', '[']).filter(|word| !word.is_empty() && !word.ends_with(']'));
+            word.next_back() == Some(field)
         });
         let line = line.unwrap_or_else(|| panic!("no {field} in {format}"));
         let at = line.split("offset:").nth(1).unwrap().split(';').next().unwrap();
