@@ -104,11 +104,6 @@ impl Tracer {
         Self::spawn(&all).finish()
     }
 
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The next record, kept for [`Trace`] too; `None` at the end of its output.
     pub(crate) fn next(&mut self) -> Option<Value> {
         match self.lines.recv_timeout(PATIENCE) {
@@ -163,11 +158,6 @@ impl Drop for Tracer {
 }
 
 impl Trace {
-    /// The execs of one process, in order.
-    pub(crate) fn of(&self, pid: u32) -> Vec<&Value> {
-        self.execs.iter().filter(|exec| exec["pid"] == pid).collect()
-    }
-
     /// Ended well, lost nothing, and counted what it showed.
     pub(crate) fn assert_clean(&self) {
         assert!(self.status.success(), "{}: {}", self.status, self.stderr);

@@ -83,7 +83,8 @@ pub(super) struct Besides {
 }
 
 /// The programs of a run by class, in the order in which they are attached: what makes a process part of the tree, or
-/// ends calls under way, comes first; returns come before entries, so that no call is waited for in vain.
+/// ends calls under way, comes first, and what ends a process last; returns come before entries, so that no call is waited
+/// for in vain.
 pub(super) fn classes(
     points: &[Point],
     ends: &[Ends],
@@ -97,8 +98,10 @@ pub(super) fn classes(
         stack_pointer: 0,
     };
     let mut first = Vec::new();
+    // Programs at one tracepoint run in the order of their attachment: a point there sees the process that ends as
+    // one of the tree. The tree of a command cannot lose a process meanwhile, since the command still waits.
+    let last = besides.tree.then(|| (named("exited", "sched_process_exit"), Serves::default()));
     if besides.tree {
-        first.push((named("exited", "sched_process_exit"), Serves::default()));
         first.push((named("forked", "sched_process_fork"), Serves::default()));
     }
     if besides.pairs {
@@ -118,7 +121,7 @@ pub(super) fn classes(
             list.entry(class).or_default().points.push(number as u32);
         }
     }
-    first.into_iter().chain(returns).chain(entries).collect()
+    first.into_iter().chain(returns).chain(entries).chain(last).collect()
 }
 
 fn class_of(place: &Place, moment: Moment, kernel: KernelVersion) -> Class {
