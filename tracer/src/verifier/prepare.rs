@@ -58,7 +58,7 @@ impl Env<'_> {
                 reject!(Kfunc, "cannot call kernel function from non-GPL compatible program");
             }
             // Number 0 is refused only where it is reached; other offsets name modules, which are not known here.
-            if insn.imm == 0 && insn.off == 0 || insn.off != 0 {
+            if insn.imm == 0 || insn.off != 0 {
                 continue;
             }
             let btf = self.btf_of(BtfOf::Kernel)?;
