@@ -1,8 +1,16 @@
 //! `available_filter_functions`: the functions whose start can be traced, `name` or `name [module]` a line.
 
+use super::lines::Lines;
+
 /// The functions.
-#[derive(Debug, Default)]
-pub struct Traceable(String);
+#[derive(Debug)]
+pub struct Traceable(Lines);
+
+impl Default for Traceable {
+    fn default() -> Self {
+        Self::new(String::new())
+    }
+}
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,12 +22,12 @@ pub struct TraceableFunction<'t> {
 impl Traceable {
     /// From the text of the file.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(Lines::new(text, |line| line.split_whitespace().next()))
     }
 
     /// Each function. A name that several functions share comes several times.
     pub fn iter(&self) -> impl Iterator<Item = TraceableFunction<'_>> {
-        self.0.lines().filter_map(|line| {
+        self.0.iter().filter_map(|line| {
             let mut words = line.split_whitespace();
             let name = words.next()?;
             let module = words.next().and_then(|word| word.strip_prefix('[')?.strip_suffix(']'));
@@ -30,9 +38,6 @@ impl Traceable {
 
     /// Whether a function of this name is there.
     pub fn has(&self, name: &str) -> bool {
-        memchr::memmem::find_iter(self.0.as_bytes(), name.as_bytes()).any(|at| {
-            let starts = at == 0 || self.0.as_bytes()[at - 1] == b'\n';
-            starts && matches!(self.0.as_bytes().get(at + name.len()), None | Some(b'\n' | b' '))
-        })
+        !self.0.named(name).is_empty()
     }
 }

@@ -16,6 +16,7 @@ mod blacklist;
 pub mod fixed;
 mod format;
 mod functions;
+mod lines;
 mod live;
 mod mount;
 mod symbols;

@@ -1,13 +1,18 @@
 //! `/proc/kallsyms`: `ffffffff81000000 T name [module]`, a line each.
 //!
-//! The text is kept as it is and walked for each question: an index of 200,000 names costs more than the few walks
-//! that a run makes.
+//! The text is kept as it is; most runs ask for a few names of 200,000.
 
-use memchr::memmem;
+use super::lines::Lines;
 
 /// The symbols.
-#[derive(Debug, Default)]
-pub struct Symbols(String);
+#[derive(Debug)]
+pub struct Symbols(Lines);
+
+impl Default for Symbols {
+    fn default() -> Self {
+        Self::new(String::new())
+    }
+}
 
 /// One symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,28 +40,17 @@ impl Symbol<'_> {
 impl Symbols {
     /// From the text of the file.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(Lines::new(text, |line| symbol(line).map(|symbol| symbol.name)))
     }
 
     /// Each symbol, in the file's order: the kernel's first.
     pub fn iter(&self) -> impl Iterator<Item = Symbol<'_>> {
-        self.0.lines().filter_map(symbol)
+        self.0.iter().filter_map(symbol)
     }
 
     /// The symbols of this name.
-    pub fn named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = Symbol<'s>> {
-        // A name stands between a blank and the line's end or a tab: most of the text is skipped unread.
-        let finder = memmem::find_iter(self.0.as_bytes(), name.as_bytes());
-        finder.filter_map(move |at| {
-            let before = at.checked_sub(1).and_then(|at| self.0.as_bytes().get(at));
-            let after = self.0.as_bytes().get(at + name.len());
-            if before != Some(&b' ') || !matches!(after, None | Some(b'\n' | b'\t')) {
-                return None;
-            }
-            let start = self.0[..at].rfind('\n').map_or(0, |end| end + 1);
-            let end = self.0[at..].find('\n').map_or(self.0.len(), |end| at + end);
-            symbol(&self.0[start..end]).filter(|symbol| symbol.name == name)
-        })
+    pub fn named(&self, name: &str) -> impl Iterator<Item = Symbol<'_>> {
+        self.0.named(name).into_iter().filter_map(symbol)
     }
 
     /// Whether there is a symbol of this name.
