@@ -2,8 +2,9 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -67,14 +68,43 @@ pub(crate) fn calls() {
     }
 }
 
-/// Nanoseconds of one getppid, the mean of `count`: for `cargo xtask bench probes`.
+/// Nanoseconds of one getppid: for `cargo xtask bench probes`. Of some rounds the least mean, because ticks and what
+/// else the kernel does after boot are no part of it.
 pub(crate) fn time_calls(count: u32) -> f64 {
-    let start = Instant::now();
-    for _ in 0..count {
-        // SAFETY: it takes nothing and cannot fail.
-        unsafe { libc::syscall(libc::SYS_getppid) };
-    }
-    start.elapsed().as_nanos() as f64 / f64::from(count)
+    const ROUNDS: u32 = 20;
+    let each = (count / ROUNDS).max(1);
+    let round = || {
+        let start = Instant::now();
+        for _ in 0..each {
+            // SAFETY: it takes nothing and cannot fail.
+            unsafe { libc::syscall(libc::SYS_getppid) };
+        }
+        start.elapsed().as_nanos() as f64 / f64::from(each)
+    };
+    (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+/// The same while `tracer probe WORDS` runs beside it, without a filter.
+pub(crate) fn time_probed(count: u32, words: &[&str]) -> f64 {
+    let mut tracer = Command::new(TRACER)
+        .args(["probe", "-v", "-o", "/dev/null"])
+        .args(words)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // With `-v` each point is told once it is attached.
+    let mut said = BufReader::new(tracer.stderr.take().unwrap()).lines();
+    let told = [": kprobe", ": trampoline", ": perf event", ": raw tracepoints"];
+    let attached =
+        said.by_ref().map_while(Result::ok).any(|line| told.iter().any(|word| line.contains(word)));
+    assert!(attached, "{words:?}");
+    std::thread::sleep(Duration::from_millis(500));
+    let figure = time_calls(count);
+    // SAFETY: a child that has not been waited for.
+    unsafe { libc::kill(tracer.id() as i32, libc::SIGINT) };
+    said.for_each(drop);
+    assert!(tracer.wait().unwrap().success(), "{words:?}");
+    figure
 }
 
 /// Milliseconds of a whole run that attaches to `count` functions, and ends at once.

@@ -12,6 +12,10 @@ pub(crate) fn run(name: &str, args: &[&str]) -> ExitCode {
             println_time("calls", name, crate::probe_cli::time_calls(count.parse().unwrap()));
             ExitCode::SUCCESS
         }
+        ("time-probed", [name, count, words @ ..]) => {
+            println_time("calls", name, crate::probe_cli::time_probed(count.parse().unwrap(), words));
+            ExitCode::SUCCESS
+        }
         ("time-attach", [count]) => {
             println_time("attach", count, crate::probe_cli::time_attach(count));
             ExitCode::SUCCESS
