@@ -69,8 +69,9 @@ impl Env<'_> {
             ProgType::TRACEPOINT => {
                 let max =
                     if self.profile.release >= super::profile::Release::new(5, 16) { 8192 } else { 2048 };
-                // `tp_prog_is_valid_access()` compares a negative offset as a huge one; from 7.0 nothing asks before it.
-                let before = off < 0 && self.profile.release >= super::profile::Release::new(7, 0);
+                // `tp_prog_is_valid_access()` compares a negative offset as a huge one. Of a context that was moved, it is
+                // refused before.
+                let before = off < 0;
                 scalar((before || (8..max).contains(&off)) && dir == Dir::Read && aligned)
             }
             ProgType::PERF_EVENT => {

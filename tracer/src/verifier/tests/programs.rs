@@ -420,3 +420,18 @@ const fn call_back(dst: u8, slot: i32) -> Insn {
 const fn map_hole() -> Insn {
     Insn { code: 0, dst: 0, src: 0, off: 0, imm: 0 }
 }
+
+#[test]
+fn a_tracepoints_context_may_be_read_before_its_start() {
+    for release in RELEASES {
+        let verdict = |insns: &[Insn]| {
+            verify(&program(ProgType::TRACEPOINT, insns), &Profile::new(release, None, Config::default()))
+                .verdict
+        };
+        let read = |off| [ldx(B, 4, 1, off), mov(0, 0), exit()];
+        assert!(matches!(verdict(&read(-1)), Verdict::Accept), "{release:?}");
+        assert!(matches!(verdict(&read(7)), Verdict::Reject(_)), "{release:?}");
+        let moved = [alu(ADD, 1, -8), ldx(B, 4, 1, 7), mov(0, 0), exit()];
+        assert!(matches!(verdict(&moved), Verdict::Reject(_)), "{release:?}");
+    }
+}
