@@ -2,8 +2,9 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, IsTerminal},
     os::fd::{AsRawFd, RawFd},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -17,11 +18,11 @@ use crate::{
     event::{Attachment, EndReason, ProbeEnd, ProbeStart},
     host::{Capability, HostFacts, names::LiveNames},
     plan::{
-        probe::{Mode, Place, Point},
+        probe::{Mode, Place, Point, ProbeRun},
         resolve::{self, ResolveError, Resolved},
     },
     session::{
-        self, Command,
+        self, Command, LoadError,
         probe::{Attached, Failed},
     },
     sink::{self, Batch, Format, ProbeSink},
@@ -84,8 +85,7 @@ fn start(config: &ProbeConfig) -> Result<Started, Outcome> {
         roots.extend(follow::tree(root));
     }
     let run = &resolved.run;
-    let mut attached =
-        session::probe::start(run, &facts, config.precheck, &roots).map_err(common::refused)?;
+    let mut attached = attach(run, &facts, config, &roots).map_err(common::refused)?;
     common::judged(attached.judged(), config.verbosity);
     if let Some(root) = config.filters.tree {
         // What was born between the look and the attachment; from now on the kernel side follows.
@@ -120,6 +120,41 @@ fn start(config: &ProbeConfig) -> Result<Started, Outcome> {
         output,
         symbols,
     })))
+}
+
+/// How long attaching may take before a terminal is told how far it is.
+const SOON: Duration = Duration::from_millis(500);
+
+/// Attaches; where that takes a while, a terminal sees how far it is.
+fn attach(
+    run: &ProbeRun,
+    facts: &HostFacts,
+    config: &ProbeConfig,
+    roots: &[u32],
+) -> Result<Attached, LoadError> {
+    let terminal = io::stderr().is_terminal();
+    let (began, points) = (Instant::now(), run.points.len());
+    let mut shown = false;
+    let mut progress = |done: usize| {
+        if terminal && points > 1 && began.elapsed() > SOON {
+            eprint!("\r{}", bar(done, points));
+            shown = true;
+        }
+    };
+    let attached = session::probe::start_telling(run, facts, config.precheck, roots, &mut progress);
+    if shown {
+        // The line is the user's again.
+        eprint!("\r{:width$}\r", "", width = bar(points, points).len());
+    }
+    attached
+}
+
+/// `attaching [#####     ] 100 of 200`
+fn bar(done: usize, of: usize) -> String {
+    const WIDTH: usize = 30;
+    let full = done.min(of) * WIDTH / of.max(1);
+    let width = of.to_string().len();
+    format!("attaching [{:<WIDTH$}] {done:>width$} of {of}", "#".repeat(full))
 }
 
 fn unresolved(error: ResolveError) -> Outcome {
@@ -301,5 +336,18 @@ impl Traced for Probes {
         if full > 0 {
             eprintln!("tracer: {full} processes were not followed: the table of the tree was full");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bar;
+
+    #[test]
+    fn a_bar_keeps_its_length() {
+        assert_eq!(bar(0, 200), "attaching [                              ]   0 of 200");
+        assert_eq!(bar(100, 200), "attaching [###############               ] 100 of 200");
+        assert_eq!(bar(200, 200).len(), bar(1, 200).len());
+        assert_eq!(bar(0, 0).len(), "attaching [] 0 of 0".len() + 30);
     }
 }

@@ -81,6 +81,8 @@ pub(super) struct Attaching<'a> {
     pub(super) outcome: Outcome,
     /// Programs for kprobes of their own, for what kprobe.multi does not take.
     pub(super) singles: &'a [Fitted],
+    /// Told how many points have been attached one by one so far.
+    pub(super) progress: &'a mut dyn FnMut(usize),
 }
 
 impl Attaching<'_> {
@@ -132,7 +134,8 @@ impl Attaching<'_> {
             return Ok(());
         }
         let shared = if fitted.class.is_shared(self.kernel) { Some(self.load(fitted, None)?) } else { None };
-        for &point in points {
+        for (done, &point) in points.iter().enumerate() {
+            (self.progress)(done);
             // Its other moment has failed already.
             if self.outcome.failed.contains_key(&point) {
                 continue;

@@ -43,6 +43,20 @@ pub fn start(
     precheck: Precheck,
     roots: &[u32],
 ) -> Result<Attached, LoadError> {
+    start_telling(run, facts, precheck, roots, &mut |_| ())
+}
+
+/// As [`start`]; `progress` is told how many points of a class have been attached one by one, before the next one is.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_telling(
+    run: &ProbeRun,
+    facts: &HostFacts,
+    precheck: Precheck,
+    roots: &[u32],
+    progress: &mut dyn FnMut(usize),
+) -> Result<Attached, LoadError> {
     memlock::raise();
     raise_descriptors();
     let (major, minor) = facts.version;
@@ -65,6 +79,7 @@ pub fn start(
         kprobes: None,
         outcome: Outcome::default(),
         singles: &programs,
+        progress,
     };
     attaching.refuse_twins()?;
     for fitted in &programs {
