@@ -114,7 +114,7 @@ impl EndReason {
         match self {
             Self::Signal => "stopped by a signal",
             Self::CommandEnded => "the command and its descendants ended",
-            Self::Duration => "--duration is over",
+            Self::Duration => "the time is over",
             Self::Count => "--count is reached",
             Self::ClosedOutput => "the output was closed",
             Self::OutputFailed => "the output could not be written",

@@ -206,7 +206,7 @@ fn duration() {
     let ended = live.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.said);
     assert_eq!(ended.reason(), "duration");
-    assert!(ended.said.contains("--duration is over"), "{}", ended.said);
+    assert!(ended.said.contains("the time is over"), "{}", ended.said);
     assert_eq!(live::tags(&ended.execs()), ["during"]);
 }
 
