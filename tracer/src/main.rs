@@ -1,9 +1,6 @@
 //! The command line's last word: exit codes.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use tracer::{
     cli::{self, ExecConfig, Invocation, Live, ProbeConfig},
@@ -34,12 +31,12 @@ fn main() -> ExitCode {
         Invocation::Completions(args) => {
             let mut out = Vec::new();
             cli::completions(&args, &mut out);
-            print(&out)
+            command::print(&out)
         }
         Invocation::Man(args) => {
             let mut out = Vec::new();
             match cli::man(&args, &mut out) {
-                Ok(()) => print(&out),
+                Ok(()) => command::print(&out),
                 Err(error) => return usage(&error),
             }
         }
@@ -64,14 +61,4 @@ fn main() -> ExitCode {
 fn usage(error: &cli::UsageError) -> ExitCode {
     eprintln!("{error}");
     ExitCode::from(2)
-}
-
-/// Prints what was generated. A reader that goes away has had enough.
-fn print(bytes: &[u8]) -> Outcome {
-    match io::stdout().lock().write_all(bytes) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Outcome::Failed(format!("standard output cannot be written: {error}"))
-        }
-        _ => Outcome::Done,
-    }
 }

@@ -10,9 +10,9 @@ use super::shared::{self, Out, Output, StatusPolicy};
 use super::units;
 use super::world::World;
 use crate::event::ProbeFilters;
-use crate::plan::Cgroup;
 use crate::plan::probe::{Stacks, Who};
 use crate::plan::resolve::{HistShape, HistWish, Request};
+use crate::plan::{self, Cgroup};
 use crate::session::Precheck;
 use crate::sink::{Colour, Format};
 use crate::spec::{self, ProbeSpec};
@@ -62,11 +62,6 @@ impl ProbeConfig {
         let (buffer, precheck) = shared::load(&args.load, world, &mut notes)?;
         let who = shared::who(args.who, args.command, world, &mut notes)?;
         let Out { format, output, colour } = shared::out(args.out, world);
-        let comm = |name: &String| {
-            let mut comm = [0; 16];
-            comm.iter_mut().zip(name.bytes().take(15)).for_each(|(to, from)| *to = from);
-            comm
-        };
         let request = Request {
             show: args.show,
             where_: args.where_.clone(),
@@ -76,7 +71,7 @@ impl ProbeConfig {
             who: Who {
                 pids: who.pids.clone(),
                 uids: who.uids.clone(),
-                comms: who.comms.iter().map(comm).collect(),
+                comms: who.comms.iter().map(|name| plan::comm(name)).collect(),
                 cgroup: who.cgroup.as_ref().map(|c| Cgroup { id: c.id, level: c.level }),
                 tree: who.tree.is_some() || who.command.is_some(),
             },

@@ -26,7 +26,7 @@ pub(super) fn facts() -> Result<HostFacts, Outcome> {
 }
 
 /// Prints to standard output. A reader that goes away has had enough.
-pub(super) fn print(bytes: &[u8]) -> Outcome {
+pub fn print(bytes: &[u8]) -> Outcome {
     match io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Outcome::Failed(format!("standard output cannot be written: {error}"))

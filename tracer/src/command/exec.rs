@@ -93,18 +93,13 @@ fn write_judged(path: &Path, started: &Started) -> io::Result<()> {
 
 fn wishes(config: &ExecConfig) -> Wishes {
     let filters = &config.filters;
-    let comm = |name: &String| {
-        let mut comm = [0; 16];
-        comm.iter_mut().zip(name.bytes().take(15)).for_each(|(to, from)| *to = from);
-        comm
-    };
     Wishes {
         hook: config.hook,
         env: config.env != EnvWanted::None,
         max_argv_bytes: config.limits.max_bytes.map_or(0, std::num::NonZeroU32::get),
         pids: filters.pids.clone(),
         uids: filters.uids.clone(),
-        comms: filters.comms.iter().map(comm).collect(),
+        comms: filters.comms.iter().map(|name| plan::comm(name)).collect(),
         cgroup: filters.cgroup.as_ref().map(|c| Cgroup { id: c.id, level: c.level }),
         failed: filters.failed,
         tree: filters.tree.is_some() || filters.command.is_some(),

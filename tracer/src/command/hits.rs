@@ -4,12 +4,14 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
+use tracer_common::probe::operand;
+
 use crate::{
     event::{
-        self, Aggregate, Bucket, Datum, EndReason, KeyPart, LossTracker, Lost, LostReason, Measured,
-        ProbeDecoder, ProbeEnd, ProbeStart, Row, Withheld,
+        self, Aggregate, Bucket, EndReason, KeyPart, LossTracker, Lost, LostReason, Measured, ProbeDecoder,
+        ProbeEnd, ProbeStart, Row, Withheld,
     },
-    plan::probe::{self, Mode, ProbeRun, ValueSpec},
+    plan::probe::{self, Mode, ProbeRun},
     session::{
         Counters,
         probe::{self as kept, Part, Totals},
@@ -146,7 +148,7 @@ impl Hits {
             to_ns: now_ns,
             keys: if wanted.keys.is_empty() { &by_point } else { &wanted.keys },
             of: measured(measure),
-            rows: new.iter().map(|row| shown_row(row, &self.run, &wanted.keys, measure)).collect(),
+            rows: new.iter().map(|row| shown_row(row, &self.run, measure)).collect(),
             left_out: event::LeftOut::default(),
             keys_full: keys_full.saturating_sub(self.keys_full),
         };
@@ -220,32 +222,21 @@ fn measured(measure: &probe::Measure) -> Option<event::Measure<'_>> {
     Some(event::Measure { name, unit })
 }
 
-fn shown_row<'a>(
-    row: &'a kept::Row,
-    run: &'a ProbeRun,
-    names: &[String],
-    measure: &probe::Measure,
-) -> Row<'a> {
+fn shown_row<'a>(row: &'a kept::Row, run: &'a ProbeRun, measure: &probe::Measure) -> Row<'a> {
     let name_of = |point: u64| {
         let point = usize::try_from(point).ok().and_then(|at| run.points.get(at));
         point.map_or(KeyPart::Unreadable, |point| KeyPart::Probe(&point.name))
     };
     let mut key: Vec<_> = row.point.iter().map(|point| name_of(u64::from(*point))).collect();
-    for (name, part) in names.iter().zip(&row.key) {
-        key.push(match part {
-            Part::Number(number) => match name.as_str() {
-                "probe" => name_of(*number),
-                "uid" => KeyPart::Uid(*number as u32),
-                name => match value_named(run, name) {
-                    Some(spec) => KeyPart::Value(Datum::number(spec, *number)),
-                    None => KeyPart::Number(*number),
-                },
-            },
-            Part::Text { bytes, .. } if name == "comm" => KeyPart::Comm(bytes),
-            Part::Text { bytes, cut: true } => KeyPart::Cut(bytes),
-            Part::Text { bytes, cut: false } => KeyPart::Value(Datum::Text(bytes)),
+    // Points of one run have a key of the same type, or it is shown as the first one has it.
+    if let Some(point) = run.points.first() {
+        key.extend(point.keys.iter().zip(&row.key).map(|(operand, part)| match part {
+            Part::Number(number) if *operand == operand::POINT => name_of(*number),
+            Part::Number(number) => KeyPart::of(*operand, point, *number, b""),
+            Part::Text { bytes, cut: true } if *operand != operand::COMM => KeyPart::Cut(bytes),
+            Part::Text { bytes, .. } => KeyPart::of(*operand, point, 0, bytes),
             Part::Unreadable => KeyPart::Unreadable,
-        });
+        }));
     }
     let bucket = |(number, count): (&u32, &u64)| {
         let bounds = kept::Bucket::of(measure, *number)?;
@@ -263,15 +254,27 @@ fn shown_row<'a>(
     Row { key, measured }
 }
 
-/// The first point's value of that name: points of one run have it of the same type, or it is shown as the first
-/// has it.
-fn value_named<'a>(run: &'a ProbeRun, name: &str) -> Option<&'a ValueSpec> {
-    run.points.iter().flat_map(|point| &point.values).find(|value| value.name == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_what_its_operand_says_whatever_it_is_called() {
+        let mut run = event::simulate::example_run(probe::Stacks::default());
+        for point in &mut run.points {
+            point.keys = vec![operand::POINT, operand::UID, operand::COMM];
+        }
+        let comm = Part::Text { bytes: b"sh\0".to_vec(), cut: false };
+        let row = kept::Row {
+            point: None,
+            key: vec![Part::Number(1), Part::Number(7), comm],
+            count: 1,
+            buckets: BTreeMap::new(),
+        };
+        let shown = shown_row(&row, &run, &probe::Measure::Count);
+        let name = &run.points[1].name;
+        assert_eq!(shown.key, [KeyPart::Probe(name), KeyPart::Uid(7), KeyPart::Comm(b"sh")]);
+    }
 
     #[test]
     fn an_interval_shows_what_is_new() {

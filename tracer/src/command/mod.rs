@@ -15,6 +15,7 @@ mod run;
 mod show;
 mod verify;
 
+pub use common::print;
 pub use doctor::doctor;
 pub use exec::exec;
 pub use list::list;

@@ -47,6 +47,13 @@ pub struct Wishes {
     pub hidden_members: Vec<String>,
 }
 
+/// The name of a thread as the kernel keeps it: at most 15 bytes, and NULs.
+pub fn comm(name: &str) -> [u8; 16] {
+    let mut comm = [0; 16];
+    comm.iter_mut().zip(name.bytes().take(15)).for_each(|(to, from)| *to = from);
+    comm
+}
+
 /// A cgroup of the v2 hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cgroup {

@@ -11,9 +11,8 @@ mod write;
 
 use std::io::{self, BufWriter, Write as _};
 
-use super::Outcome;
+use super::{Outcome, common};
 use crate::cli::{ListArgs, ListFormat};
-use crate::host::HostFacts;
 use crate::host::names::LiveNames;
 use points::Detail;
 
@@ -23,9 +22,9 @@ pub fn list(args: &ListArgs) -> Outcome {
         Ok(wanted) => wanted,
         Err(mistake) => return Outcome::Usage(mistake.to_string()),
     };
-    let facts = match HostFacts::read() {
+    let facts = match common::facts() {
         Ok(facts) => facts,
-        Err(error) => return Outcome::HostCannot(format!("this host cannot be described: {error}")),
+        Err(outcome) => return outcome,
     };
     let names = LiveNames::new(facts.btf.as_ref().ok().cloned());
     let detail = if args.format == ListFormat::Names { Detail::Names } else { Detail::Full };
