@@ -35,8 +35,11 @@ pub struct Knobs {
     pub governed: u32,
     /// 1: paths of control groups are sent.
     pub places: u32,
+    /// The block of scratch memory that the iterator uses.
+    pub alive_slot: u32,
+    pub reserved: u32,
 }
-plain!(Knobs, 56);
+plain!(Knobs, 64);
 
 /// Bits of [`Knobs::follow`]: what is told beside executions.
 pub mod follow {

@@ -11,11 +11,13 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod cgroup;
 mod emit;
 mod exec;
 mod filter;
 mod hooks;
 mod kernel;
+mod life;
 mod maps;
 mod path;
 mod preempt;

@@ -9,6 +9,7 @@ use tracer_common::Hook;
 
 use super::error::UsageError;
 use super::exec::{ExecArgs, HookArg};
+use super::life::Story;
 use super::shared::{self, Out, Output, StatusPolicy};
 use super::world::World;
 use crate::event::{EnvWanted, Filters, Limits};
@@ -24,6 +25,7 @@ pub struct ExecConfig {
     pub filters: Filters,
     pub env: EnvWanted,
     pub limits: Limits,
+    pub story: Story,
     pub format: Format,
     pub output: Output,
     pub colour: Colour,
@@ -63,6 +65,7 @@ impl ExecConfig {
             command: who.command,
         };
         let Out { format, output, colour } = shared::out(args.out, world);
+        let story = Story::resolve(&args.life, format, args.failed)?;
         let env = env(&args.env);
         if format == Format::Table && env != EnvWanted::None {
             notes.push("the table does not show the environment: add --format json".into());
@@ -76,6 +79,7 @@ impl ExecConfig {
             },
             filters,
             env,
+            story,
             limits: Limits { max_args: args.max_args, max_bytes: args.max_bytes },
             format,
             output,

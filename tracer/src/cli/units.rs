@@ -4,6 +4,8 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use super::life::Generations;
+
 /// A size in bytes: `65536`, `64K`, `8M`, `1GiB`. Units are powers of 1024.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     const FORM: &str = "expected a size such as 65536, 64K, 8M or 1GiB";
@@ -130,6 +132,17 @@ pub(super) fn env_name(text: &str) -> Result<String, String> {
         Some((name, _)) => Err(format!("a name has no '=': try '{name}', or '*' for all")),
         None if text.is_empty() => Err("an empty name: '*' stands for all".into()),
         None => Ok(text.into()),
+    }
+}
+
+/// How many generations.
+pub(super) fn generations(text: &str) -> Result<Generations, String> {
+    match text {
+        "all" => Ok(Generations::All),
+        text => text
+            .parse()
+            .map(Generations::Most)
+            .map_err(|_| "expected a number of generations from 1 on, or 'all'".to_owned()),
     }
 }
 

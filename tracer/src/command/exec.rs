@@ -103,8 +103,21 @@ fn wishes(config: &ExecConfig) -> Wishes {
         cgroup: filters.cgroup.as_ref().map(|c| Cgroup { id: c.id, level: c.level }),
         failed: filters.failed,
         tree: filters.tree.is_some() || filters.command.is_some(),
+        follow: follow(config),
+        places: None,
         buffer: config.buffer_bytes,
         hidden_members: config.hide_members.clone(),
+    }
+}
+
+/// What the kernel side tells beside executions.
+fn follow(config: &ExecConfig) -> plan::Follow {
+    let story = &config.story;
+    plan::Follow {
+        no_execs: !(story.execs || story.lives || config.format == Format::Tree),
+        forks: story.forks,
+        exits: story.exits || story.lives,
+        table: story.needs_table(config.format),
     }
 }
 
@@ -125,7 +138,7 @@ fn sink(config: &ExecConfig) -> Sink {
     let clock = wall_clock();
     match config.format {
         Format::Json => Sink::Json(clock),
-        Format::Table => Sink::Table(Box::new(table(clock, &config.output, config.colour))),
+        Format::Table | Format::Tree => Sink::Table(Box::new(table(clock, &config.output, config.colour))),
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     gate::Judgement,
     maps::{self, Inserted, Maps},
     misses::Misses,
+    snapshot::{Snapshot, SnapshotCounts},
     stats::{Counters, Stats},
 };
 
@@ -38,6 +39,8 @@ impl Link {
 /// Programs that run, and the ring that they fill.
 pub struct Attached {
     pub(super) links: Vec<Link>,
+    /// The processes that there are, to be read, or why they cannot be; `None`: nobody asked, or they have been read.
+    pub(super) snapshot: Option<Result<Snapshot, String>>,
     pub(super) ring: RingBuf<MapData>,
     pub(super) stats: Stats,
     pub(super) misses: Vec<(Skipped, Misses)>,
@@ -136,6 +139,30 @@ impl Attached {
             count += 1;
         }
         count
+    }
+
+    /// Tells the processes that there are, once: hands their records, and all that comes between them, to `record`,
+    /// as [`Self::drain`] does. `None`: nobody asked.
+    ///
+    /// # Errors
+    /// Why they cannot be told.
+    pub fn snapshot(
+        &mut self,
+        mut record: impl FnMut(&[u8], &dyn Fn(u32, Class) -> u64),
+    ) -> Option<Result<SnapshotCounts, String>> {
+        let mut snapshot = match self.snapshot.take()? {
+            Ok(snapshot) => snapshot,
+            Err(reason) => return Some(Err(reason)),
+        };
+        loop {
+            let more = snapshot.go_on();
+            self.drain(usize::MAX, &mut record);
+            match more {
+                Ok(true) => {}
+                Ok(false) => return Some(Ok(snapshot.counts())),
+                Err(error) => return Some(Err(format!("it cannot be read: {error}"))),
+            }
+        }
     }
 
     /// Makes more processes part of the traced tree, those that are not in it yet; how many.

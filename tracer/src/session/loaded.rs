@@ -17,11 +17,12 @@ use super::{
     kprobe::{At, Kprobes},
     maps::{self, Maps},
     misses::Misses,
+    snapshot::Snapshot,
     stats::Stats,
 };
 use crate::{
     object::{self, Attach, Program},
-    plan::{Need, Part, Plan, Skipped, Target},
+    plan::{Need, Part, Plan, SNAPSHOT, Skipped, Target},
 };
 
 /// Programs and maps in the kernel, attached to nothing yet.
@@ -33,6 +34,8 @@ pub struct Loaded {
     hook: Hook,
     cpus: u32,
     roots: u32,
+    /// The program that tells the processes that there are, or why there is none; `None`: nobody asked.
+    snapshot: Option<Result<OwnedFd, String>>,
 }
 
 impl Loaded {
@@ -46,8 +49,18 @@ impl Loaded {
         let object = kernel_side::object(plan, hook)?;
         let target = kernel.target();
         let resolved = object.resolve(&target)?;
-        let parts = plan.parts(hook);
-        let programs = kernel_side::programs(&object, &resolved, kernel, &parts)?;
+        let mut parts = plan.parts(hook);
+        let mut programs = kernel_side::programs(&object, &resolved, kernel, &parts)?;
+        let mut snapshot = None;
+        if plan.wishes.follow.table {
+            match kernel_side::programs(&object, &resolved, kernel, &[SNAPSHOT]) {
+                Ok(program) => {
+                    programs.extend(program);
+                    parts.push(SNAPSHOT);
+                }
+                Err(error) => snapshot = Some(Err(error.to_string())),
+            }
+        }
         let judged = match precheck {
             Precheck::Off => Vec::new(),
             _ => gate::judge(&resolved, &programs, &kernel.profile()),
@@ -74,16 +87,19 @@ impl Loaded {
         for (index, (part, program)) in parts.into_iter().zip(programs).enumerate() {
             let expected = judged.get(index).and_then(Judgement::accepted);
             match load_program(program, &part, &maps, &license, btf) {
+                Ok(program) if part.target == Target::Iterator => snapshot = Some(Ok(program)),
                 Ok(program) => loaded.push((part, program)),
                 Err(LoadError::Refused { program, error, log })
                     if expected == Some(true) && !log.is_empty() =>
                 {
                     return Err(LoadError::Disagreement { program, error, log });
                 }
+                // Without it, what was there before is not known; the rest is.
+                Err(error) if part.target == Target::Iterator => snapshot = Some(Err(error.to_string())),
                 Err(error) => return Err(error),
             }
         }
-        let loaded = Self { programs: loaded, maps, judged, hook, cpus: plan.cpus, roots: 0 };
+        let loaded = Self { snapshot, programs: loaded, maps, judged, hook, cpus: plan.cpus, roots: 0 };
         let wishes = &plan.wishes;
         loaded.fill("PIDS", wishes.pids.iter().map(|pid| pid.to_ne_bytes()))?;
         loaded.fill("UIDS", wishes.uids.iter().map(|uid| uid.to_ne_bytes()))?;
@@ -129,8 +145,14 @@ impl Loaded {
             attaching.attach(part, program.as_fd())?;
         }
         let misses = self.misses()?;
+        let snapshot = self.snapshot.take().map(|program| {
+            let counts = self.maps.named("SNAPSHOT").ok_or("the kernel-side object has no map SNAPSHOT")?;
+            Snapshot::open(program?.as_fd(), counts)
+                .map_err(|error| format!("its iterator cannot be opened: {error}"))
+        });
         Ok(Attached {
             links: attaching.links,
+            snapshot,
             ring,
             stats,
             misses,
@@ -218,6 +240,8 @@ impl Attaching {
             }
             Target::Kprobe(functions) => self.kprobes(part, functions, At::Entry, program)?,
             Target::Kretprobe(functions) => self.kprobes(part, functions, At::Return, program)?,
+            // It is read, not attached.
+            Target::Iterator => {}
         }
         Ok(())
     }

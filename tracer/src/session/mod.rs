@@ -21,6 +21,7 @@ mod memlock;
 mod misses;
 mod privilege;
 pub mod probe;
+mod snapshot;
 mod stats;
 
 pub use attached::Attached;
@@ -29,6 +30,7 @@ pub use error::{Cause, LoadError};
 pub use gate::{Judgement, Precheck};
 pub use loaded::Loaded;
 pub use privilege::{drop_all, keep_only};
+pub use snapshot::SnapshotCounts;
 pub use stats::Counters;
 
 use tracer_common::Hook;
@@ -38,7 +40,7 @@ use kernel_side::Kernel;
 use crate::{
     host::HostFacts,
     object::KernelVersion,
-    plan::{Plan, Refusal},
+    plan::{Plan, Refusal, SNAPSHOT},
     profiles::KernelProfile,
 };
 
@@ -108,6 +110,8 @@ pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<J
     let object = kernel_side::object(plan, hook)?;
     let target = kernel.target();
     let resolved = object.resolve(&target)?;
-    let programs = kernel_side::programs(&object, &resolved, &kernel, &plan.parts(hook))?;
+    let mut parts = plan.parts(hook);
+    parts.extend(plan.wishes.follow.table.then_some(SNAPSHOT));
+    let programs = kernel_side::programs(&object, &resolved, &kernel, &parts)?;
     Ok(gate::judge(&resolved, &programs, &kernel.profile()))
 }

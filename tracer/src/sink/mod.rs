@@ -28,6 +28,7 @@ pub use table::{Look, Table};
 pub enum Format {
     Table,
     Json,
+    Tree,
 }
 
 /// Whether text may carry colours.
