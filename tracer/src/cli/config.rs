@@ -9,9 +9,11 @@ use tracer_common::Hook;
 
 use super::error::UsageError;
 use super::exec::{ExecArgs, HookArg};
+use super::place;
 use super::shared::{self, Out, Output, StatusPolicy};
 use super::world::World;
 use crate::event::{EnvWanted, Filters, Limits};
+use crate::place::PlaceFilter;
 use crate::session::Precheck;
 use crate::sink::{Colour, Format};
 
@@ -23,6 +25,8 @@ pub struct ExecConfig {
     /// With the command, if one is to be run.
     pub filters: Filters,
     pub env: EnvWanted,
+    /// Which places are wanted; `None`: nobody asks where processes run.
+    pub places: Option<PlaceFilter>,
     pub limits: Limits,
     pub format: Format,
     pub output: Output,
@@ -53,16 +57,20 @@ impl ExecConfig {
         let mut notes = Vec::new();
         let (buffer_bytes, precheck) = shared::load(&args.load, world, &mut notes)?;
         let who = shared::who(args.who, args.command, world, &mut notes)?;
+        let Out { format, output, colour } = shared::out(args.out, world);
+        let places = place::places(args.place, format, &mut notes)?;
+        let wanted = places.as_ref();
         let filters = Filters {
             pids: who.pids,
             uids: who.uids,
             comms: who.comms,
             cgroup: who.cgroup,
+            containers: wanted.map_or_else(Vec::new, |places| words(&places.containers)),
+            units: wanted.map_or_else(Vec::new, |places| words(&places.units)),
             failed: args.failed,
             tree: who.tree,
             command: who.command,
         };
-        let Out { format, output, colour } = shared::out(args.out, world);
         let env = env(&args.env);
         if format == Format::Table && env != EnvWanted::None {
             notes.push("the table does not show the environment: add --format json".into());
@@ -76,6 +84,7 @@ impl ExecConfig {
             },
             filters,
             env,
+            places,
             limits: Limits { max_args: args.max_args, max_bytes: args.max_bytes },
             format,
             output,
@@ -96,6 +105,10 @@ impl ExecConfig {
     pub fn command(&self) -> Option<&[OsString]> {
         self.filters.command.as_deref()
     }
+}
+
+fn words<T: ToString>(wanted: &[T]) -> Vec<String> {
+    wanted.iter().map(T::to_string).collect()
 }
 
 fn env(names: &[String]) -> EnvWanted {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::common::{LoadArgs, OutArgs, WhoArgs};
+use super::place::PlaceArgs;
 use super::units;
 
 /// Arguments of `tracer exec`.
@@ -23,6 +24,9 @@ pub struct ExecArgs {
 
     #[command(flatten)]
     pub who: WhoArgs,
+
+    #[command(flatten)]
+    pub place: PlaceArgs,
 
     /// Only executions that fail
     #[arg(long, help_heading = "Filters")]
@@ -95,6 +99,8 @@ Examples:
       What the descendants of process 1234 run, with two environment variables.
   tracer exec --cgroup system.slice/nginx.service
       What a service runs.
+  tracer exec --container '*'
+      What runs in containers, and in which.
 
 Exit status: 0 done; 1 failed while running; 2 wrong usage; 3 this host cannot (the message says
 what to change); 4 the pre-check refuses; 5 the kernel refuses what the pre-check accepted; with --propagate-status that of CMD (127 not found, 126 not executable).";

@@ -166,7 +166,8 @@ fn joined(said: &[Option<Result<&Place, &'static str>>]) -> Result<Place, &'stat
     let contained = places().filter(|place| place.container.is_some());
     // Of equals the first: max_by_key() gives the last.
     let contained = contained.reduce(|best, place| if nesting(place) > nesting(best) { place } else { best });
-    let managed = places().find(|place| place.unit.is_some()).or_else(|| places().find(|p| p.slice.is_some()));
+    let managed =
+        places().find(|place| place.unit.is_some()).or_else(|| places().find(|p| p.slice.is_some()));
     let elsewhere = || places().find(|place| place.cgroup != b"/");
     let shown = contained.or(managed).or_else(elsewhere).unwrap_or(first);
     Ok(Place {

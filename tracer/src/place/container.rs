@@ -172,8 +172,7 @@ fn is_id(text: &[u8]) -> bool {
 
 /// Lower-case hexadecimal digits, at least so many, and at most 64.
 pub(super) fn is_hex(text: &[u8], at_least: usize) -> bool {
-    (at_least..=64).contains(&text.len())
-        && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    (at_least..=64).contains(&text.len()) && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// 25 digits of base 36 (buildkit's identity/randomid.go, `NewID`).

@@ -126,7 +126,9 @@ impl UnitWanted {
         }
         let (name, kind) = text.rsplit_once('.').unwrap_or((text, ""));
         if WITHOUT.contains(&kind) {
-            return Err(format!("a {kind} has no processes: name the unit that it starts, as {name}.service"));
+            return Err(format!(
+                "a {kind} has no processes: name the unit that it starts, as {name}.service"
+            ));
         }
         let pattern = Pattern::glob(text)?;
         match pattern.exact() {
@@ -241,10 +243,12 @@ mod tests {
 
     #[test]
     fn words_come_back_as_they_mean() {
-        for (word, shown) in [("*", "*"), ("docker:*", "docker:*"), ("lxc:web", "lxc:web"), ("3c5f", "3c5f")] {
+        for (word, shown) in [("*", "*"), ("docker:*", "docker:*"), ("lxc:web", "lxc:web"), ("3c5f", "3c5f")]
+        {
             assert_eq!(ContainerWanted::parse(word).expect(word).to_string(), shown);
         }
-        for (word, shown) in [("nginx", "nginx.service"), ("a.b", "a.b.service"), ("x.slice", "x.slice"), ("n*", "n*")]
+        for (word, shown) in
+            [("nginx", "nginx.service"), ("a.b", "a.b.service"), ("x.slice", "x.slice"), ("n*", "n*")]
         {
             assert_eq!(UnitWanted::parse(word).expect(word).to_string(), shown);
         }

@@ -18,7 +18,8 @@ fn filled(path: &str) -> String {
 }
 
 fn told(place: &Place) -> String {
-    let short = |text: &str| text.replace(ID2, "ID2").replace(ID, "ID").replace(UID, "UID").replace(BUILD, "BUILD");
+    let short =
+        |text: &str| text.replace(ID2, "ID2").replace(ID, "ID").replace(UID, "UID").replace(BUILD, "BUILD");
     let mut words = Vec::new();
     if let Some(container) = &place.container {
         words.push(format!("{}:{}", container.runtime.map_or("?", Runtime::name), short(&container.id)));
@@ -498,14 +499,17 @@ fn clouds() {
 
 #[test]
 fn without_its_beginning_a_path_leaves_doubt() {
-    check(&["system.slice/nginx.service", "deep/docker-ID.scope/x", "burstable/podUID/ID"], expect![[r#"
+    check(
+        &["system.slice/nginx.service", "deep/docker-ID.scope/x", "burstable/podUID/ID"],
+        expect![[r#"
         system.slice/nginx.service
             in doubt
         deep/docker-ID.scope/x
             docker:ID in doubt
         burstable/podUID/ID
             ?:ID in doubt
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
