@@ -37,6 +37,8 @@ type Key = (u32, u64);
 pub struct Places {
     /// Numbers of the v1 hierarchies that events name a group of; 0: none.
     hierarchies: [u32; V1_HIERARCHIES],
+    /// Why no path will ever come.
+    none: Option<String>,
     known: HashMap<Key, Known>,
     /// Counts questions.
     now: u64,
@@ -60,6 +62,7 @@ impl Places {
     pub fn new(hierarchies: [u32; V1_HIERARCHIES]) -> Self {
         Self {
             hierarchies,
+            none: None,
             known: HashMap::new(),
             now: 0,
             given_up: HashSet::new(),
@@ -68,6 +71,11 @@ impl Places {
             joined: Place::default(),
             joined_of: None,
         }
+    }
+
+    /// None will ever be known, for this reason: of a host whose kernel side cannot read paths.
+    pub fn unavailable(reason: String) -> Self {
+        Self { none: Some(reason), ..Self::new([0; V1_HIERARCHIES]) }
     }
 
     /// Takes a group's path.
@@ -83,6 +91,9 @@ impl Places {
 
     /// The place of a process that was in these groups.
     pub fn locate<'a>(&'a mut self, cgroups: Value<'a, Cgroups>) -> Located<'a> {
+        if self.none.is_some() {
+            return Located::Unknown(self.none.as_deref().unwrap_or(UNKNOWN));
+        }
         let groups = match cgroups {
             Value::Known(groups) | Value::Partial(groups, _) => groups,
             Value::Missing(Missing::Unread) => return Located::Unknown(UNREAD),
@@ -224,6 +235,8 @@ mod tests {
             let located = places.locate(Value::Missing(missing));
             assert!(matches!(located, Located::Unknown(told) if told == reason), "{located:?}");
         }
+        let mut places = Places::unavailable("no offsets".into());
+        assert_eq!(told(&mut places, 1, [0, 0]), "no offsets");
     }
 
     #[test]
