@@ -10,9 +10,11 @@ use tracer_common::Hook;
 use super::error::UsageError;
 use super::exec::{ExecArgs, HookArg};
 use super::life::Story;
+use super::place;
 use super::shared::{self, Out, Output, StatusPolicy};
 use super::world::World;
 use crate::event::{EnvWanted, Filters, Limits};
+use crate::place::PlaceFilter;
 use crate::session::Precheck;
 use crate::sink::{Colour, Format};
 
@@ -24,6 +26,8 @@ pub struct ExecConfig {
     /// With the command, if one is to be run.
     pub filters: Filters,
     pub env: EnvWanted,
+    /// Which places are wanted; `None`: nobody asks where processes run.
+    pub places: Option<PlaceFilter>,
     pub limits: Limits,
     pub story: Story,
     pub format: Format,
@@ -55,16 +59,20 @@ impl ExecConfig {
         let mut notes = Vec::new();
         let (buffer_bytes, precheck) = shared::load(&args.load, world, &mut notes)?;
         let who = shared::who(args.who, args.command, world, &mut notes)?;
+        let Out { format, output, colour } = shared::out(args.out, world);
+        let places = place::places(args.place, format, &mut notes)?;
+        let wanted = places.as_ref();
         let filters = Filters {
             pids: who.pids,
             uids: who.uids,
             comms: who.comms,
             cgroup: who.cgroup,
+            containers: wanted.map_or_else(Vec::new, |places| words(&places.containers)),
+            units: wanted.map_or_else(Vec::new, |places| words(&places.units)),
             failed: args.failed,
             tree: who.tree,
             command: who.command,
         };
-        let Out { format, output, colour } = shared::out(args.out, world);
         let story = Story::resolve(&args.life, format, args.failed)?;
         let env = env(&args.env);
         if format == Format::Table && env != EnvWanted::None {
@@ -80,6 +88,7 @@ impl ExecConfig {
             filters,
             env,
             story,
+            places,
             limits: Limits { max_args: args.max_args, max_bytes: args.max_bytes },
             format,
             output,
@@ -100,6 +109,10 @@ impl ExecConfig {
     pub fn command(&self) -> Option<&[OsString]> {
         self.filters.command.as_deref()
     }
+}
+
+fn words<T: ToString>(wanted: &[T]) -> Vec<String> {
+    wanted.iter().map(T::to_string).collect()
 }
 
 fn env(names: &[String]) -> EnvWanted {

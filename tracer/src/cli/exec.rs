@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::common::{LoadArgs, OutArgs, WhoArgs};
 use super::life::LifeArgs;
+use super::place::PlaceArgs;
 use super::units;
 
 /// Arguments of `tracer exec`.
@@ -24,6 +25,9 @@ pub struct ExecArgs {
 
     #[command(flatten)]
     pub who: WhoArgs,
+
+    #[command(flatten)]
+    pub place: PlaceArgs,
 
     /// Only executions that fail
     #[arg(long, help_heading = "Filters")]
@@ -103,6 +107,8 @@ Examples:
       Each process of 'make' when it ends: what it executed, how it ended, what it used.
   tracer exec --format tree -- make
       Who runs whom, as it happens.
+  tracer exec --container '*'
+      What runs in containers, and in which.
 
 Exit status: 0 done; 1 failed while running; 2 wrong usage; 3 this host cannot (the message says
 what to change); 4 the pre-check refuses; 5 the kernel refuses what the pre-check accepted; with --propagate-status that of CMD (127 not found, 126 not executable).";

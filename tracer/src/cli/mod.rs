@@ -17,6 +17,7 @@ mod exec;
 mod generate;
 mod life;
 mod list;
+mod place;
 mod probe;
 mod probe_config;
 mod shared;
@@ -37,6 +38,7 @@ pub use exec::ExecArgs;
 pub use generate::{CompletionsArgs, ManArgs, completions, man};
 pub use life::{Generations, LifeArgs, Story};
 pub use list::{ListArgs, ListFormat};
+pub use place::{PlaceArg, PlaceArgs};
 pub use probe::ProbeArgs;
 pub use probe_config::ProbeConfig;
 pub use shared::{Output, StatusPolicy};
@@ -59,7 +61,8 @@ pub enum Invocation {
     /// Each one is shown with its arguments as they are: complete, whatever bytes they hold. What
     /// could not be delivered is counted, and shown where it happened.
     ///
-    /// Filters are applied in the kernel; an execution is shown if it passes all of them.
+    /// Filters are applied in the kernel, --container and --unit after it; an execution is shown if it passes all
+    /// of them.
     Exec(Box<ExecArgs>),
     /// Attach to functions, tracepoints and system calls by name, with their arguments and results
     ///

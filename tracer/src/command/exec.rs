@@ -138,7 +138,10 @@ fn sink(config: &ExecConfig) -> Sink {
     let clock = wall_clock();
     match config.format {
         Format::Json => Sink::Json(clock),
-        Format::Table | Format::Tree => Sink::Table(Box::new(table(clock, &config.output, config.colour))),
+        Format::Table | Format::Tree => {
+            let table = table(clock, &config.output, config.colour);
+            Sink::Table(Box::new(if config.places.is_some() { table.with_places() } else { table }))
+        }
     }
 }
 

@@ -28,6 +28,9 @@ pub struct Filters {
     /// At most 15 bytes each.
     pub comms: Vec<String>,
     pub cgroup: Option<Cgroup>,
+    /// Only in one of these containers, and one of these units, as they were named.
+    pub containers: Vec<String>,
+    pub units: Vec<String>,
     /// Only execs that fail.
     pub failed: bool,
     /// Only this process' tree.

@@ -65,7 +65,7 @@ impl Sink {
     /// Appends an exec.
     pub fn exec(&mut self, event: &ExecEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.exec(event, out),
+            Self::Table(table) => table.exec(event, around.place, out),
             Self::Json(clock) => json::exec(event, around, *clock, out),
         }
     }

@@ -8,6 +8,7 @@
 //! *Must not know:* where the lines go.
 
 mod aggregate;
+mod place;
 mod probe;
 mod probe_run;
 #[cfg(test)]
@@ -42,7 +43,7 @@ fn line<'o>(kind: &'static str, boot_ns: u64, clock: WallClock, out: &'o mut Vec
 }
 
 /// Appends the line of an exec.
-pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &mut Vec<u8>) {
+pub fn exec(event: &ExecEvent<'_>, around: Around<'_>, clock: WallClock, out: &mut Vec<u8>) {
     let e = event;
     let mut o = line("exec", e.boot_ns, clock, out);
     let mut gone = Gone(false);
@@ -92,15 +93,17 @@ pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &
     gone.flag(&mut o, key!("privilege"), e.privilege);
     o.flag(key!("compat"), e.compat);
     o.flag(key!("kernel_started"), e.kernel_started);
+    place::fields(&mut o, around.place);
     if let Some(env) = e.env {
         args(&mut o, key!("env"), key!("env_raw"), gone.shown(env));
     }
-    if gone.0 || e.argv_unread > 0 {
+    if gone.0 || e.argv_unread > 0 || place::missing(around.place) {
         let mut missing = Object::open(o.key(key!("missing")));
         event.each_missing(|name, reason| string(&reason.to_string(), missing.named(name)));
+        place::each_missing(around.place, |name, reason| string(reason, missing.named(name)));
         missing.close();
     }
-    cut(&mut o, event);
+    cut(&mut o, event, around);
     o.close();
     out.push(b'\n');
 }
@@ -190,13 +193,14 @@ fn byte_strings<'a>(
 }
 
 /// What is not whole, if anything is.
-fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>) {
+fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>, around: Around<'_>) {
     let exe = event.exe.cut();
     let cwd = event.cwd.cut();
     let argv = event.argv.shown().filter(|args| !args.gaps().is_empty());
     let env = event.env.and_then(|env| env.shown());
     let env = env.filter(|args| !args.gaps().is_empty());
-    if exe.is_none() && cwd.is_none() && argv.is_none() && env.is_none() {
+    let cgroup = place::cut(around.place);
+    if exe.is_none() && cwd.is_none() && argv.is_none() && env.is_none() && cgroup.is_none() {
         return;
     }
     let path = |o: &mut Object<'_>, name, cut: Option<Cut>| {
@@ -213,6 +217,7 @@ fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>) {
     if let Some(args) = env {
         gaps(&mut cut, key!("env"), &args);
     }
+    path(&mut cut, key!("cgroup"), cgroup);
     cut.close();
 }
 
@@ -275,6 +280,8 @@ fn filters(mut o: Object<'_>, filters: &Filters) {
         string(comm, out);
     });
     cgroup(&mut o, filters.cgroup.as_ref());
+    array(o.key(key!("container")), filters.containers.iter(), |wanted, out| string(wanted, out));
+    array(o.key(key!("unit")), filters.units.iter(), |wanted, out| string(wanted, out));
     o.flag(key!("failed"), filters.failed);
     o.optional(key!("tree"), filters.tree.map(Into::into));
     match &filters.command {

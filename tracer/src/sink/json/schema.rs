@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
 
+mod place;
+mod place_tests;
 mod probe;
 mod probe_tests;
 mod tests;
@@ -64,6 +66,10 @@ pub(super) struct Filters {
     pub(super) uid: Vec<u32>,
     pub(super) comm: Vec<String>,
     pub(super) cgroup: Option<Cgroup>,
+    /// Only in one of these containers, as they were named; any, if the list is empty.
+    pub(super) container: Vec<String>,
+    /// Only in one of these units, by name or pattern; any, if the list is empty.
+    pub(super) unit: Vec<String>,
     /// Only execs that fail.
     pub(super) failed: bool,
     /// Only this process and its descendants.
@@ -186,6 +192,8 @@ pub(super) struct Exec {
     pub(super) compat: bool,
     /// The kernel started it, without a system call.
     pub(super) kernel_started: bool,
+    #[serde(flatten)]
+    pub(super) place: place::Place,
     /// The environment variables that were asked for with `--env`, as `NAME=value`.
     #[serde(default, skip_serializing_if = "Asked::is_not")]
     #[schemars(with = "Option<Vec<Option<String>>>")]
@@ -236,6 +244,9 @@ pub(super) struct CutFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<Gap>")]
     pub(super) env: Option<Vec<Gap>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) cgroup: Option<String>,
 }
 
 /// Arguments that are not in the array.
