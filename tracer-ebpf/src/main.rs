@@ -20,6 +20,7 @@ mod maps;
 mod path;
 mod preempt;
 mod scratch;
+mod shed;
 mod strings;
 mod tree;
 

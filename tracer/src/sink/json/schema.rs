@@ -241,8 +241,8 @@ pub(super) struct CutFields {
 /// Arguments that are not in the array.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Gap {
-    /// `max_args` and `max_bytes`: as the user asked; `lost`: the ring buffer had no room;
-    /// `limit`: tracer copies no more, and what follows is unknown. More may come.
+    /// `max_args` and `max_bytes`: as the user asked; `shed`: left out to keep below `--max-overhead`;
+    /// `lost`: the ring buffer had no room; `limit`: tracer copies no more, and what follows is unknown. More may come.
     pub(super) reason: String,
     /// Index of the element after the gap; the array's length when the end is missing.
     pub(super) at: u64,
