@@ -43,6 +43,7 @@ fn configurations(kernel: &KernelProfile) -> Vec<(String, Wishes)> {
         ("comm", Wishes { comms: vec![[7; 16]], ..plain.clone() }),
         ("cgroup", Wishes { cgroup, ..plain.clone() }),
         ("failed", Wishes { failed: true, ..plain.clone() }),
+        ("governed", Wishes { stats: true, governed: true, env: true, ..plain.clone() }),
         ("tree", Wishes { tree: true, ..plain.clone() }),
         (
             "everything",
@@ -54,6 +55,8 @@ fn configurations(kernel: &KernelProfile) -> Vec<(String, Wishes)> {
                 comms: vec![[7; 16]],
                 cgroup,
                 tree: true,
+                stats: true,
+                governed: true,
                 ..plain.clone()
             },
         ),

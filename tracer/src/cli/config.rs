@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use tracer_common::Hook;
 
+use super::cost::StatsWanted;
 use super::error::UsageError;
 use super::exec::{ExecArgs, HookArg};
 use super::shared::{self, Out, Output, StatusPolicy};
 use super::world::World;
 use crate::event::{EnvWanted, Filters, Limits};
+use crate::overhead::Share;
 use crate::session::Precheck;
 use crate::sink::{Colour, Format};
 
@@ -29,6 +31,8 @@ pub struct ExecConfig {
     pub colour: Colour,
     /// Size of the ring buffer: a power of two, and a multiple of the page size.
     pub buffer_bytes: u32,
+    pub stats: StatsWanted,
+    pub max_overhead: Option<Share>,
     pub duration: Option<Duration>,
     pub count: Option<NonZeroU64>,
     pub status: StatusPolicy,
@@ -81,6 +85,8 @@ impl ExecConfig {
             output,
             colour,
             buffer_bytes,
+            stats: args.cost.stats(),
+            max_overhead: args.cost.max_overhead,
             duration: args.duration,
             count: args.count,
             status: shared::status(args.propagate_status),

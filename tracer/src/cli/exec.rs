@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::common::{LoadArgs, OutArgs, WhoArgs};
+use super::cost::CostArgs;
 use super::units;
 
 /// Arguments of `tracer exec`.
@@ -44,6 +45,9 @@ pub struct ExecArgs {
     /// Show at most this many bytes of arguments: the first and the last of them
     #[arg(long, value_name = "N", value_parser = units::limit, help_heading = "Output")]
     pub max_bytes: Option<NonZeroU32>,
+
+    #[command(flatten)]
+    pub cost: CostArgs,
 
     #[command(flatten)]
     pub load: LoadArgs,

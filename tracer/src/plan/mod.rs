@@ -43,6 +43,10 @@ pub struct Wishes {
     pub tree: bool,
     /// Size of the ring, in bytes: a power-of-two multiple of the page size.
     pub buffer: u32,
+    /// Say what the run costs.
+    pub stats: bool,
+    /// Fields and events can be left out while it runs; then `stats` has to be set too.
+    pub governed: bool,
     /// Structure members to treat as if this kernel lacked them.
     pub hidden_members: Vec<String>,
 }
@@ -257,7 +261,7 @@ fn knobs(wishes: &Wishes, facts: &HostFacts) -> Knobs {
         follow: follow::EXEC,
         exit_says_last: (facts.version >= (6, 16)).into(),
         hierarchies: [0; 2],
-        governed: 0,
+        governed: wishes.governed.into(),
         places: 0,
     }
 }

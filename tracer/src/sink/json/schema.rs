@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
 
+mod load;
 mod probe;
 mod probe_tests;
 mod tests;
@@ -31,6 +32,8 @@ pub(super) enum Line {
     Withheld(probe::Withheld),
     ProbeEnd(probe::ProbeEnd),
     ProbePoint(ProbePoint),
+    Stats(Box<load::Stats>),
+    Overhead(load::Overhead),
 }
 
 /// The start of a run: the first line.
@@ -294,6 +297,10 @@ pub(super) struct End {
     /// Execs shown, by the hook family that saw them.
     pub(super) by_hook: BTreeMap<String, u64>,
     pub(super) duration_ns: u64,
+    /// With `--max-overhead`: what became of the events of each class: `exec`, `fork`, `exit`. More may come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BTreeMap<String, load::Account>")]
+    pub(super) by_class: Option<BTreeMap<String, load::Account>>,
 }
 
 /// What a host offers.

@@ -350,6 +350,7 @@ fn starts_losses_and_ends_are_lines() {
         duration_ns: 9,
         reason: EndReason::CommandEnded,
         undelivered: 0,
+        accounts: Vec::new(),
     };
     let mut lines = Vec::new();
     json::start(&start, CLOCK, &mut lines);
