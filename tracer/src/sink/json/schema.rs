@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, js
 use serde::{Deserialize, Serialize};
 
 mod load;
+mod load_tests;
 mod probe;
 mod probe_tests;
 mod tests;
