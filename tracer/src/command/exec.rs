@@ -236,9 +236,11 @@ impl Traced for Execs {
     }
 
     fn end(&mut self, reason: EndReason) {
-        let mut end = self.show.end(reason, boot_ns());
         if let Some(load) = &mut self.load {
             load.finish(&self.attached, &mut self.show);
+        }
+        let mut end = self.show.end(reason, boot_ns());
+        if let Some(load) = &self.load {
             end.accounts = load.accounts(&self.attached, &self.show);
         }
         self.show.sink.end(&end, &mut self.show.batch.bytes);

@@ -255,6 +255,7 @@ proptest! {
         e.missing = missing;
         e.cut = cut;
         e.flags = flags;
+        e.shed = flags;
         e.unreadable_count = unreadable.0 % 12;
         e.unreadable[..4].copy_from_slice(&unreadable.1.map(|index| u32::from(index) % 9));
         e.retval = retval;
