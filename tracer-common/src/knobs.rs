@@ -68,7 +68,7 @@ plain!(Shed, 32);
 pub mod shed {
     pub const ENV: u32 = 1 << 0;
     pub const CWD: u32 = 1 << 1;
-    /// Arguments beyond the first 4 KiB or so: `cut` says how much there was.
+    /// The middle of a successful exec's arguments that are longer than some KiB: the record says how much there was.
     pub const LONG_ARGV: u32 = 1 << 2;
     /// Namespaces, audit ids, effective ids.
     pub const IDS: u32 = 1 << 3;

@@ -4,7 +4,9 @@ use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_uid_gid, bpf_get_smp_processor_id,
     bpf_ktime_get_boot_ns, generated,
 };
-use tracer_common::{Class, Exec, Header, Hook, Kind, Stream, cut, field, flag, follow as told};
+use tracer_common::{
+    Class, Exec, Header, Hook, Kind, Stream, cut, field, flag, follow as told, shed as optional,
+};
 
 use crate::{
     cgroup, emit,
@@ -13,7 +15,7 @@ use crate::{
     maps::{knob, offset},
     path::{self, Walk},
     scratch::{self, RECORD, Scratch, Slot, get, set},
-    strings,
+    shed, strings,
 };
 
 const AT_FDCWD: i32 = -100;
@@ -52,7 +54,7 @@ unsafe fn begin(slot: Slot, hook: Hook, caller: u32, outcome: Outcome) -> Option
         clear(e);
         let comm = &raw mut (*e).comm;
         generated::bpf_get_current_comm(comm.cast(), 16);
-        if !filter::passes_comm(&*comm) {
+        if wanted && (!filter::passes_comm(&*comm) || shed::withheld(Class::Event)) {
             wanted = false;
         }
         if !wanted {
@@ -113,6 +115,9 @@ unsafe fn task_fields(e: *mut Exec, task: u64) {
         {
             (*e).flags |= flag::KERNEL;
         }
+        if shed::leaves_out(e, optional::IDS) {
+            return;
+        }
         let cred = follow(task, offset!(task_cred));
         note(e, read(cred, offset!(cred_euid)), field::EUID, |e, v| (*e).euid = v);
         note(e, read(cred, offset!(cred_egid)), field::EUID, |e, v| (*e).egid = v);
@@ -170,6 +175,9 @@ unsafe fn append_cwd(scratch: *mut Scratch, slot: Slot, task: u64) {
     // SAFETY: as in `append_str`.
     unsafe {
         let e = record(scratch);
+        if shed::leaves_out(e, optional::CWD) {
+            return;
+        }
         let fs = follow(task, offset!(task_fs));
         let mnt = follow(fs, offset!(fs_pwd_mnt));
         let dentry = follow(fs, offset!(fs_pwd_dentry));
@@ -261,7 +269,7 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
             (*e).argv_bytes = sent.total;
             (*e).argv_len = sent.tail;
         }
-        if knob!(env) != 0 {
+        if knob!(env) != 0 && !shed::leaves_out(e, optional::ENV) {
             let start = follow(mm, offset!(mm_env_start));
             let end = follow(mm, offset!(mm_env_end));
             if start == 0 || end < start {
@@ -316,7 +324,7 @@ pub(crate) fn failed(slot: Slot, hook: Hook, retval: i32, call: Call) {
             (*e).argv_len = sent.tail;
         }
         let envp = get!(scratch, envp);
-        if knob!(env) != 0 && envp != 0 {
+        if knob!(env) != 0 && envp != 0 && !shed::leaves_out(e, optional::ENV) {
             let sent = strings::array(scratch, slot, Stream::Env, call.space, envp);
             (*e).env_bytes = sent.total;
             (*e).env_len = sent.tail;

@@ -18,6 +18,7 @@ use crate::{
     kernel::{follow, read},
     maps::{ENDED, LIFE_WORK, knob, offset},
     scratch::{Cell, Slot},
+    shed,
 };
 
 /// include/linux/sched.h
@@ -100,15 +101,16 @@ pub(crate) fn header<T>(kind: Kind, hook: Hook, seq: u64) -> Header {
     }
 }
 
-/// Is an event of the current process, whose name is this, to be told, and does somebody want to see it? `None`: not
+/// Is an event of the current process, whose name is this, to be told, and does nobody want to see it? `None`: not
 /// told.
 #[inline(always)]
-fn is_quiet(event: u32, comm: &[u64; 2]) -> Option<bool> {
+fn is_quiet(event: u32, class: Class, comm: &[u64; 2]) -> Option<bool> {
     let pid = (bpf_get_current_pid_tgid() >> 32) as u32;
     let wanted = knob!(follow) & event != 0
         && filter::passes_who(pid)
         // SAFETY: as many bytes.
-        && filter::passes_comm(unsafe { &*comm.as_ptr().cast() });
+        && filter::passes_comm(unsafe { &*comm.as_ptr().cast() })
+        && !shed::withheld(class);
     match wanted {
         true => Some(false),
         false if knob!(follow) & told::TABLE != 0 => Some(true),
@@ -133,7 +135,7 @@ pub(crate) fn forked(hook: Hook, child: u64) {
         return;
     }
     let who = who(child, pid);
-    let Some(quiet) = is_quiet(told::FORK, &who.comm) else { return };
+    let Some(quiet) = is_quiet(told::FORK, Class::Fork, &who.comm) else { return };
     let (cgroups, unplaced) = cgroup::of_task(Slot::Fork, child);
     let class = if quiet { Class::Quiet } else { Class::Fork };
     emit::fixed(class, |fork: *mut Fork, seq| {
@@ -209,7 +211,7 @@ pub(crate) fn exited(hook: Hook, task: u64) {
         return;
     }
     let comm = comm_of(task);
-    let Some(quiet) = is_quiet(told::EXIT, &comm) else { return };
+    let Some(quiet) = is_quiet(told::EXIT, Class::Exit, &comm) else { return };
     let (cgroups, unplaced) = cgroup::of_task(Slot::Exit, task);
     let Some(work) = LIFE_WORK.get_ptr_mut(0) else { return };
     // SAFETY: a map's value.

@@ -22,6 +22,7 @@ mod maps;
 mod path;
 mod preempt;
 mod scratch;
+mod shed;
 mod strings;
 mod tree;
 

@@ -57,8 +57,8 @@ pub(crate) fn load<T: Copy>(member: *const T) -> T {
     unsafe { member.read_volatile() }
 }
 
-/// Lets user space read an array's values through mmap: no system call, no capability.
-const BPF_F_MMAPABLE: u32 = 1 << 10;
+/// Lets user space read (and write) an array's values through mmap: no system call, no capability.
+pub(crate) const BPF_F_MMAPABLE: u32 = 1 << 10;
 const BPF_F_NO_PREALLOC: u32 = 1;
 
 #[map]

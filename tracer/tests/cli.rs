@@ -6,9 +6,10 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use expect_test::{Expect, expect, expect_file};
-use tracer::cli::{self, ExecConfig, Invocation, Stdout, World};
+use tracer::cli::{self, ExecConfig, Invocation, StatsWanted, Stdout, World};
 use tracer::enrich::CgroupError;
 use tracer::event::{Cgroup, EnvWanted};
+use tracer::overhead::Share;
 use tracer::sink::{Colour, Format};
 
 struct Host {
@@ -100,6 +101,11 @@ fn words_are_taken_at_their_meaning() {
     assert_eq!((config.buffer_bytes, config.verbosity), (65536, 2));
     assert_eq!(config.output, cli::Output::File("x".into()));
     assert_eq!(config.notes, Vec::<String>::new());
+    assert_eq!((config.stats, config.max_overhead), (StatsWanted::Never, None));
+    let config = taken(&["--stats", "--max-overhead", "0.5%"]);
+    assert_eq!((config.stats, config.max_overhead), (StatsWanted::AtEnd, Some(Share::from_ppm(5_000))));
+    let config = taken(&["--stats=10s", "--", "ls"]);
+    assert_eq!(config.stats, StatsWanted::Every(std::time::Duration::from_secs(10)));
     let config = taken(&["--propagate-status", "--", "ls", "--pid", "--", "-v"]);
     assert_eq!(config.command().unwrap(), ["ls", "--pid", "--", "-v"]);
     assert_eq!(config.status, cli::StatusPolicy::Command);
@@ -294,6 +300,30 @@ fn mistakes_of_syntax_are_told() {
         &expect![[r#"
         error: invalid value 'xml' for '--format <FORMAT>'
           [possible values: table, json]
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--max-overhead", "0.01%"],
+        &expect![[r#"
+        error: invalid value '0.01%' for '--max-overhead <PERCENT>': less than can be kept: the least is 0.1%
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--max-overhead", "much"],
+        &expect![[r#"
+        error: invalid value 'much' for '--max-overhead <PERCENT>': expected a percentage from 0.1% to 100%, such as 1%
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--stats=10"],
+        &expect![[r#"
+        error: invalid value '10' for '--stats[=<INTERVAL>]': no unit: write 10s for seconds
 
         For more information, try '--help'.
     "#]],

@@ -43,6 +43,7 @@ fn configurations(kernel: &KernelProfile) -> Vec<(String, Wishes)> {
         ("comm", Wishes { comms: vec![[7; 16]], ..plain.clone() }),
         ("cgroup", Wishes { cgroup, ..plain.clone() }),
         ("failed", Wishes { failed: true, ..plain.clone() }),
+        ("governed", Wishes { stats: true, governed: true, env: true, ..plain.clone() }),
         ("tree", Wishes { tree: true, ..plain.clone() }),
         ("forks", Wishes { follow: Follow { forks: true, ..Follow::default() }, ..plain.clone() }),
         (
@@ -64,6 +65,8 @@ fn configurations(kernel: &KernelProfile) -> Vec<(String, Wishes)> {
                 tree: true,
                 follow: Follow { forks: true, exits: true, table: true, no_execs: false },
                 places: Some(Places { hierarchies: [3, 1] }),
+                stats: true,
+                governed: true,
                 ..plain.clone()
             },
         ),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracer_common::Hook;
 
+use super::cost::StatsWanted;
 use super::error::UsageError;
 use super::exec::{ExecArgs, HookArg};
 use super::life::Story;
@@ -14,6 +15,7 @@ use super::place;
 use super::shared::{self, Out, Output, StatusPolicy};
 use super::world::World;
 use crate::event::{EnvWanted, Filters, Limits};
+use crate::overhead::Share;
 use crate::place::PlaceFilter;
 use crate::session::Precheck;
 use crate::sink::{Colour, Format};
@@ -35,6 +37,8 @@ pub struct ExecConfig {
     pub colour: Colour,
     /// Size of the ring buffer: a power of two, and a multiple of the page size.
     pub buffer_bytes: u32,
+    pub stats: StatsWanted,
+    pub max_overhead: Option<Share>,
     pub duration: Option<Duration>,
     pub count: Option<NonZeroU64>,
     pub status: StatusPolicy,
@@ -94,6 +98,8 @@ impl ExecConfig {
             output,
             colour,
             buffer_bytes,
+            stats: args.cost.stats(),
+            max_overhead: args.cost.max_overhead,
             duration: args.duration,
             count: args.count,
             status: shared::status(args.propagate_status),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::common::{LoadArgs, OutArgs, WhoArgs};
+use super::cost::CostArgs;
 use super::life::LifeArgs;
 use super::place::PlaceArgs;
 use super::units;
@@ -52,6 +53,9 @@ pub struct ExecArgs {
 
     #[command(flatten)]
     pub life: LifeArgs,
+
+    #[command(flatten)]
+    pub cost: CostArgs,
 
     #[command(flatten)]
     pub load: LoadArgs,

@@ -11,6 +11,7 @@
 
 mod common;
 mod config;
+mod cost;
 mod doctor;
 mod error;
 mod exec;
@@ -32,6 +33,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use common::{LoadArgs, OutArgs, WhoArgs};
 pub use config::ExecConfig;
+pub use cost::{CostArgs, StatsWanted};
 pub use doctor::{DoctorArgs, DoctorFormat};
 pub use error::UsageError;
 pub use exec::ExecArgs;

@@ -11,11 +11,12 @@ use super::{
     Outcome,
     common::{boot_ns, columns, facts, find, judged, open, refused, table, wall_clock},
     follow,
+    load::Load,
     run::{self, Bounds, Traced},
     show::Show,
 };
 use crate::{
-    cli::{ExecConfig, Output as To},
+    cli::{ExecConfig, Output as To, StatsWanted},
     event::{Assembler, End, EndReason, EnvWanted, Start},
     plan::{self, Cgroup, Plan, Refusal, Wishes},
     session::{self, Attached, Command, Judgement, Started},
@@ -106,6 +107,8 @@ fn wishes(config: &ExecConfig) -> Wishes {
         follow: follow(config),
         places: None,
         buffer: config.buffer_bytes,
+        stats: config.stats != StatsWanted::Never || config.max_overhead.is_some(),
+        governed: config.max_overhead.is_some(),
         hidden_members: config.hide_members.clone(),
     }
 }
@@ -167,9 +170,15 @@ impl Prepared {
             unavailable: &self.plan.unavailable,
         };
         show.sink.start(&start, &mut show.batch.bytes);
-        let traced = Execs { show, attached: self.started.attached, to: config.output.clone(), end: None };
+        let attached = self.started.attached;
+        let load = Load::new(config, &self.plan, &attached);
+        let traced = Execs { show, attached, load, to: config.output.clone(), end: None };
+        let interval = match config.stats {
+            StatsWanted::Every(interval) => Some(interval),
+            StatsWanted::Never | StatsWanted::AtEnd => None,
+        };
         let bounds =
-            Bounds { duration: config.duration, count: config.count, interval: None, status: config.status };
+            Bounds { duration: config.duration, count: config.count, interval, status: config.status };
         run::run(traced, self.output, self.command, bounds).await
     }
 }
@@ -178,6 +187,8 @@ impl Prepared {
 struct Execs {
     show: Show,
     attached: Attached,
+    /// If anybody asked what the run costs.
+    load: Option<Load>,
     to: To,
     end: Option<End>,
 }
@@ -205,12 +216,21 @@ impl Traced for Execs {
     fn refresh(&mut self) {
         self.show.sink.set_clock(wall_clock());
         self.show.sink.refresh_users();
+        if let Some(load) = &mut self.load {
+            load.look(&mut self.attached, &mut self.show);
+        }
     }
 
     fn tell_losses(&mut self) {
         let now = boot_ns();
         self.show.poll(&self.attached.counters(), now);
         self.show.skipped(self.attached.skipped(), now);
+    }
+
+    fn interval(&mut self) {
+        if let Some(load) = &mut self.load {
+            load.tell(&self.attached, &mut self.show);
+        }
     }
 
     fn measure_terminal(&mut self) {
@@ -232,7 +252,13 @@ impl Traced for Execs {
     }
 
     fn end(&mut self, reason: EndReason) {
-        let end = self.show.end(reason, boot_ns());
+        if let Some(load) = &mut self.load {
+            load.finish(&self.attached, &mut self.show);
+        }
+        let mut end = self.show.end(reason, boot_ns());
+        if let Some(load) = &self.load {
+            end.accounts = load.accounts(&self.attached, &self.show);
+        }
         self.show.sink.end(&end, &mut self.show.batch.bytes);
         self.end = Some(end);
     }
@@ -242,6 +268,9 @@ impl Traced for Execs {
             end.undelivered = end.events.saturating_sub(delivered);
             end.events -= end.undelivered;
             eprint!("tracer: {}", sink::summary(&end));
+        }
+        if let Some(summary) = self.load.as_ref().and_then(Load::summary) {
+            eprint!("tracer: {summary}");
         }
         let unseen = self.attached.unseen_returns();
         if unseen > 0 {

@@ -20,6 +20,8 @@ pub(super) struct Show {
     /// By class.
     losses: [LossTracker; 4],
     events: u64,
+    /// By class.
+    shown: [u64; 4],
     failed: u64,
     /// Lost otherwise than for want of room in the ring.
     lost_otherwise: u64,
@@ -37,6 +39,7 @@ impl Show {
             assembler,
             losses: Class::ALL.map(|class| LossTracker::new(class, cpus as usize, start_ns)),
             events: 0,
+            shown: [0; 4],
             failed: 0,
             lost_otherwise: 0,
             skipped: 0,
@@ -48,6 +51,14 @@ impl Show {
     /// Events shown so far.
     pub(super) fn events(&self) -> u64 {
         self.events
+    }
+
+    /// Events of a class that arrived; those that were lost; and of these the ones that have no number, since the
+    /// kernel side did not see them.
+    pub(super) fn account(&self, class: Class) -> (u64, u64, u64) {
+        let unnumbered = if class == Class::Event { self.lost_otherwise } else { 0 };
+        let lost = self.losses[class as usize].total() + unnumbered;
+        (self.shown[class as usize], lost, unnumbered)
     }
 
     /// Takes one record of the ring. `dropped` reads a CPU's counter of a class.
@@ -64,6 +75,7 @@ impl Show {
                 self.sink.exec(&event, Around::default(), &mut self.batch.bytes);
                 self.batch.events += 1;
                 self.events += 1;
+                self.shown[class as usize] += 1;
                 self.failed += u64::from(event.failed());
                 self.by_hook.entry(event.hook.name()).or_insert((event.hook, 0)).1 += 1;
             }
@@ -129,6 +141,7 @@ impl Show {
             duration_ns: now_ns.saturating_sub(self.start_ns),
             reason,
             undelivered: 0,
+            accounts: Vec::new(),
         }
     }
 }

@@ -80,6 +80,8 @@ pub enum GapReason {
     MaxArgs,
     /// [`Limits::max_bytes`].
     MaxBytes,
+    /// Left out because the run costs too much.
+    Shed,
     /// The ring had no room for them.
     Lost,
     /// The kernel side copies no more; their number is unknown.
@@ -92,6 +94,7 @@ impl GapReason {
         match self {
             Self::MaxArgs => "max_args",
             Self::MaxBytes => "max_bytes",
+            Self::Shed => "shed",
             Self::Lost => "lost",
             Self::Limit => "limit",
         }

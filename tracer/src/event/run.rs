@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use tracer_common::Hook;
 
-use super::Unavailable;
+use super::{Account, Unavailable};
 
 /// Relates the boot clock, which events carry, to the time of day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub struct End {
     pub reason: EndReason,
     /// Execs that arrived, but could not be written.
     pub undelivered: u64,
+    /// What became of each class; empty where the run leaves nothing out.
+    pub accounts: Vec<Account>,
 }
 
 /// Why a run ended.

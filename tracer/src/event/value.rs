@@ -94,6 +94,8 @@ pub enum Missing<'a> {
     ReturnUnseen,
     /// The kernel answered with this error.
     Errno(u32),
+    /// Left out because the run costs too much.
+    Shed,
     /// This host cannot give it: the plan's reason.
     Unavailable(&'a str),
 }
@@ -110,6 +112,7 @@ impl fmt::Display for Missing<'_> {
             Self::EntryUnseen => f.write_str("the entry of the call was not seen"),
             Self::ReturnUnseen => f.write_str("the return of the call was not seen"),
             Self::Errno(errno) => write!(f, "could not be read at the event: {}", errno_name(*errno)),
+            Self::Shed => f.write_str("left out to keep below --max-overhead"),
             Self::Unavailable(reason) => f.write_str(reason),
         }
     }

@@ -47,6 +47,10 @@ pub struct Wishes {
     pub places: Option<Places>,
     /// Size of the ring, in bytes: a power-of-two multiple of the page size.
     pub buffer: u32,
+    /// Say what the run costs.
+    pub stats: bool,
+    /// Fields and events can be left out while it runs; then `stats` has to be set too.
+    pub governed: bool,
     /// Structure members to treat as if this kernel lacked them.
     pub hidden_members: Vec<String>,
 }
@@ -316,7 +320,7 @@ fn knobs(wishes: &Wishes, facts: &HostFacts) -> Knobs {
         follow: wishes.follow.bits(),
         exit_says_last: (facts.version >= (6, 16)).into(),
         hierarchies: wishes.places.unwrap_or_default().hierarchies,
-        governed: 0,
+        governed: wishes.governed.into(),
         places: wishes.places.is_some().into(),
         // Which family it will be is not known yet.
         alive_slot: 0,

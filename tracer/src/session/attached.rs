@@ -2,20 +2,25 @@
 
 use std::{
     fmt,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, RingBuf};
-use tracer_common::{Class, Hook};
+use tracer_common::{Class, Hook, Shed};
 
-use crate::plan::{Part, Skipped};
+use crate::{
+    overhead::Costs,
+    plan::{Part, Plan, Skipped},
+};
 
 use super::{
     LoadError,
+    fdinfo::FdInfo,
     gate::Judgement,
     maps::{self, Inserted, Maps},
-    misses::Misses,
+    meter::{Meter, Statistics},
+    shedding::Shedding,
     snapshot::{Snapshot, SnapshotCounts},
     stats::{Counters, Stats},
 };
@@ -43,14 +48,18 @@ pub struct Attached {
     pub(super) snapshot: Option<Result<Snapshot, String>>,
     pub(super) ring: RingBuf<MapData>,
     pub(super) stats: Stats,
-    pub(super) misses: Vec<(Skipped, Misses)>,
+    pub(super) misses: Vec<(Skipped, FdInfo)>,
     /// Ends of calls that were seen before calls were counted.
     pub(super) early: u64,
     pub(super) hook: Hook,
     #[cfg(feature = "log")]
     pub(super) kernel_log: Option<super::kernel_log::KernelLog>,
     /// For as long as /proc is asked what was skipped.
-    pub(super) _programs: Vec<OwnedFd>,
+    pub(super) programs: Vec<(Part, OwnedFd)>,
+    /// If costs are wanted.
+    pub(super) meter: Option<Meter>,
+    /// If the run is governed.
+    pub(super) shedding: Option<Shedding>,
     pub(super) maps: Maps,
     pub(super) judged: Vec<Judgement>,
     /// Processes that user space made part of the tree.
@@ -107,8 +116,41 @@ impl Attached {
         self.missed(Skipped::AnyCall)
     }
 
+    /// Opens what it takes to say what the run costs, and to leave something out, while there is privilege.
+    pub(super) fn measure(&mut self, statistics: Statistics, plan: &Plan) -> Result<(), LoadError> {
+        // SAFETY: the ring's descriptor, which outlives the use.
+        let ring = unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) };
+        let programs = self.programs.iter().map(|(part, fd)| (part.program, fd.as_fd()));
+        let bytes = u64::from(plan.wishes.buffer);
+        let meter = Meter::new(statistics, programs, self.maps.all(), ring, bytes);
+        self.meter = Some(meter.map_err(LoadError::Meter)?);
+        if plan.wishes.governed {
+            let shed = self.maps.named("SHED").ok_or(LoadError::Missing("map SHED"))?;
+            let fail = |error| LoadError::Map { map: "SHED".to_owned(), what: "mapped into memory", error };
+            self.shedding = Some(Shedding::map(shed).map_err(fail)?);
+        }
+        Ok(())
+    }
+
+    /// What the run has cost so far; `None` if nobody asked ([`crate::plan::Wishes::stats`]).
+    pub fn costs(&self) -> Option<Costs> {
+        self.meter.as_ref().map(Meter::costs)
+    }
+
+    /// Processor time of the programs and of this process so far: as [`Costs::spent_ns`], for less.
+    pub fn spent_ns(&self) -> u64 {
+        self.meter.as_ref().map_or(0, Meter::spent_ns)
+    }
+
+    /// From now on this is left out, if the run is governed ([`crate::plan::Wishes::governed`]).
+    pub fn leave_out(&mut self, shed: &Shed) {
+        if let Some(shedding) = &mut self.shedding {
+            shedding.set(shed);
+        }
+    }
+
     fn missed(&self, kind: Skipped) -> u64 {
-        self.misses.iter().filter(|(of, _)| *of == kind).map(|(_, misses)| misses.read()).sum()
+        self.misses.iter().filter(|(of, _)| *of == kind).map(|(_, info)| info.read().skipped).sum()
     }
 
     /// Calls whose return the kernel did not show, or is still to show.
@@ -126,6 +168,9 @@ impl Attached {
     /// With each comes a look at a CPU's count of drops, as it is at that very moment: what was
     /// dropped before the record was made is in it.
     pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32, Class) -> u64)) -> usize {
+        if let Some(meter) = &mut self.meter {
+            meter.look_at_ring();
+        }
         let stats = &self.stats;
         let dropped = |cpu, class| stats.dropped(cpu, class);
         #[cfg(feature = "log")]

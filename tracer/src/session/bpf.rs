@@ -25,6 +25,7 @@ const MAP_FREEZE: libc::c_int = 22;
 const BTF_GET_NEXT_ID: libc::c_int = 23;
 const LINK_CREATE: libc::c_int = 28;
 const ITER_CREATE: libc::c_int = 33;
+const ENABLE_STATS: libc::c_int = 32;
 
 /// A name as the kernel keeps it: at most 15 bytes.
 pub(super) type Name = [u8; 16];
@@ -73,6 +74,16 @@ pub(super) struct MapAttr {
 pub(super) fn map_create(attr: &MapAttr) -> io::Result<OwnedFd> {
     // SAFETY: no pointers.
     unsafe { bpf_fd(MAP_CREATE, attr) }
+}
+
+/// `BPF_STATS_RUN_TIME` of `enum bpf_stats_type`.
+const STATS_RUN_TIME: u32 = 0;
+
+/// The kernel counts the runs of every program, and their time, until the descriptor is closed (since 5.8; it takes
+/// CAP_SYS_ADMIN).
+pub(super) fn enable_run_time_stats() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    unsafe { bpf_fd(ENABLE_STATS, &STATS_RUN_TIME) }
 }
 
 #[repr(C)]

@@ -12,11 +12,11 @@ use super::{
     LoadError,
     attached::{Attached, Link},
     bpf::{self, ProgramAttr, ProgramBtf},
+    fdinfo::FdInfo,
     gate::{self, Judgement, Precheck},
     kernel_side::{self, Kernel},
     kprobe::{At, Kprobes},
     maps::{self, Maps},
-    misses::Misses,
     snapshot::Snapshot,
     stats::Stats,
 };
@@ -160,7 +160,9 @@ impl Loaded {
             hook: self.hook,
             #[cfg(feature = "log")]
             kernel_log: self.programs.first().and_then(|(_, p)| super::kernel_log::KernelLog::of(p.as_fd())),
-            _programs: self.programs.into_iter().map(|(_, program)| program).collect(),
+            programs: self.programs,
+            meter: None,
+            shedding: None,
             maps: self.maps,
             judged: self.judged,
             roots: self.roots,
@@ -168,11 +170,11 @@ impl Loaded {
     }
 
     /// Where to look for the runs that were skipped, of each program.
-    fn misses(&self) -> Result<Vec<(Skipped, Misses)>, LoadError> {
+    fn misses(&self) -> Result<Vec<(Skipped, FdInfo)>, LoadError> {
         let mut all = Vec::new();
         for (part, program) in &self.programs {
             if part.skipped() != Skipped::Nothing {
-                all.push((part.skipped(), Misses::of(program.as_fd()).map_err(LoadError::Misses)?));
+                all.push((part.skipped(), FdInfo::of(program.as_fd()).map_err(LoadError::Misses)?));
             }
         }
         Ok(all)

@@ -10,6 +10,7 @@ mod attached;
 mod bpf;
 mod command;
 mod error;
+mod fdinfo;
 mod gate;
 #[cfg(feature = "log")]
 mod kernel_log;
@@ -18,9 +19,11 @@ mod kprobe;
 mod loaded;
 mod maps;
 mod memlock;
-mod misses;
+mod meter;
 mod privilege;
 pub mod probe;
+mod ring_level;
+mod shedding;
 mod snapshot;
 mod stats;
 
@@ -36,6 +39,7 @@ pub use stats::Counters;
 use tracer_common::Hook;
 
 use kernel_side::Kernel;
+use meter::Statistics;
 
 use crate::{
     host::HostFacts,
@@ -63,11 +67,20 @@ pub fn start(
     precheck: Precheck,
     roots: &[u32],
 ) -> Result<Started, LoadError> {
+    let statistics = match plan.wishes.stats {
+        true => Some(Statistics::enable().map_err(LoadError::Statistics)?),
+        false => None,
+    };
     let mut refused = plan.refused.clone();
     let mut cause = Cause::Host;
     for &hook in &plan.candidates {
         match start_family(plan, facts, precheck, hook, roots) {
-            Ok(attached) => return Ok(Started { attached, refused }),
+            Ok(mut attached) => {
+                if let Some(statistics) = statistics {
+                    attached.measure(statistics, plan)?;
+                }
+                return Ok(Started { attached, refused });
+            }
             Err(error) => {
                 cause = cause.max(error.cause());
                 refused.push(Refusal { hook, reason: error.to_string() });

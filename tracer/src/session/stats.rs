@@ -93,6 +93,15 @@ impl Counters {
         self.sum(|c| c.classes.iter().map(|class| class.seq).sum())
     }
 
+    /// The same of one class, and of these those that found no room.
+    pub fn produced_of(&self, class: Class) -> u64 {
+        self.sum(|c| c.classes[class as usize].seq)
+    }
+
+    pub fn dropped_of(&self, class: Class) -> u64 {
+        self.sum(|c| c.classes[class as usize].dropped)
+    }
+
     /// Events that found no room in the ring.
     pub fn dropped(&self) -> u64 {
         self.sum(|c| c.classes.iter().map(|class| class.dropped).sum())

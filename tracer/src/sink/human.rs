@@ -33,6 +33,15 @@ pub(super) fn bound(mut bound: i128, out: &mut String) {
     let _ = write!(out, "{bound}{}", unit.unwrap_or(&""));
 }
 
+/// A number of bytes, rounded: `512 B`, `12.1 KiB`.
+pub(super) fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.iter().find(|(shift, _)| bytes >> shift > 0) {
+        Some((shift, unit)) => format!("{:.1} {unit}", bytes as f64 / (1_u64 << shift) as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +61,12 @@ mod tests {
         check(1_500_000_000, "1.50 s");
         check(3_723_000_000_000, "3723 s");
         check(u64::MAX, "18446744073 s");
+    }
+
+    #[test]
+    fn sizes_are_rounded() {
+        let sizes = [0, 1023, 1024, 12_345, 8 << 20, u64::MAX].map(size);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "12.1 KiB", "8.0 MiB", "17179869184.0 GiB"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod human;
 pub mod json;
+mod load;
 mod output;
 mod probe;
 #[cfg(test)]
@@ -14,10 +15,11 @@ mod summary;
 mod table;
 mod time;
 
-use crate::event::{End, ExecEvent, Lost, Start, WallClock};
+use crate::event::{ClassWithheld, End, ExecEvent, Lost, Overhead, Start, Stats, WallClock};
 use crate::place::Located;
 use crate::process::Ancestors;
 
+pub use load::{overhead_text, stats_summary};
 pub use output::{Batch, Failure, Output, stdout};
 pub use probe::{ProbeSink, probe_summary};
 pub use summary::summary;
@@ -75,6 +77,30 @@ impl Sink {
         match self {
             Self::Table(table) => table.lost(lost, "exec", out),
             Self::Json(clock) => json::lost(lost, *clock, out),
+        }
+    }
+
+    /// Appends what the run costs.
+    pub fn stats(&mut self, stats: &Stats<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.stats(stats, out),
+            Self::Json(clock) => json::stats(stats, *clock, out),
+        }
+    }
+
+    /// Appends that something else is left out from now on.
+    pub fn overhead(&mut self, overhead: &Overhead, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.overhead(overhead, out),
+            Self::Json(clock) => json::overhead(overhead, *clock, out),
+        }
+    }
+
+    /// Appends that events were not produced, because the run costs too much.
+    pub fn withheld(&mut self, withheld: &ClassWithheld, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.class_withheld(withheld, out),
+            Self::Json(clock) => json::class_withheld(withheld, *clock, out),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::load::account_lines;
 use crate::event::End;
 
 /// The summary of a run: `12 execs (3 failed, 0 lost) in 4.2 s: the command ...`.
@@ -24,6 +25,7 @@ pub fn summary(end: &End) -> String {
     if end.undelivered > 0 {
         let _ = writeln!(text, "{} more could not be written", end.undelivered);
     }
+    text.push_str(&account_lines(&end.accounts));
     text
 }
 
@@ -46,6 +48,7 @@ mod tests {
             duration_ns: 4_210_000_000,
             reason: EndReason::ClosedOutput,
             undelivered: 2,
+            accounts: Vec::new(),
         };
         expect![[r#"
             12 execs (3 failed, 4 lost) in 4.2 s; 12 by fentry; the output was closed

@@ -8,6 +8,7 @@
 //! *Must not know:* where the lines go.
 
 mod aggregate;
+mod load;
 mod place;
 mod probe;
 mod probe_run;
@@ -23,6 +24,7 @@ use crate::event::{
     errno_name,
 };
 pub(super) use aggregate::aggregate;
+pub(super) use load::{class_withheld, overhead, stats};
 pub(super) use probe::probe;
 pub(super) use probe_run::{probe_end, probe_start, withheld};
 use write::{Key, Object, array, base64, key, number, signed, string};
@@ -320,6 +322,7 @@ pub fn end(end: &End, clock: WallClock, out: &mut Vec<u8>) {
     }
     by_hook.close();
     o.number(key!("duration_ns"), end.duration_ns);
+    load::accounts(&mut o, &end.accounts);
     o.close();
     out.push(b'\n');
 }

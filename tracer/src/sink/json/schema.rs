@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
 
+mod load;
+mod load_tests;
 mod place;
 mod place_tests;
 mod probe;
@@ -33,6 +35,8 @@ pub(super) enum Line {
     Withheld(probe::Withheld),
     ProbeEnd(probe::ProbeEnd),
     ProbePoint(ProbePoint),
+    Stats(Box<load::Stats>),
+    Overhead(load::Overhead),
 }
 
 /// The start of a run: the first line.
@@ -252,8 +256,8 @@ pub(super) struct CutFields {
 /// Arguments that are not in the array.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Gap {
-    /// `max_args` and `max_bytes`: as the user asked; `lost`: the ring buffer had no room;
-    /// `limit`: tracer copies no more, and what follows is unknown. More may come.
+    /// `max_args` and `max_bytes`: as the user asked; `shed`: left out to keep below `--max-overhead`;
+    /// `lost`: the ring buffer had no room; `limit`: tracer copies no more, and what follows is unknown. More may come.
     pub(super) reason: String,
     /// Index of the element after the gap; the array's length when the end is missing.
     pub(super) at: u64,
@@ -305,6 +309,10 @@ pub(super) struct End {
     /// Execs shown, by the hook family that saw them.
     pub(super) by_hook: BTreeMap<String, u64>,
     pub(super) duration_ns: u64,
+    /// With `--max-overhead`: what became of the events of each class: `exec`, `fork`, `exit`. More may come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BTreeMap<String, load::Account>")]
+    pub(super) by_class: Option<BTreeMap<String, load::Account>>,
 }
 
 /// What a host offers.

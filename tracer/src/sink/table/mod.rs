@@ -7,6 +7,7 @@ mod aggregate;
 mod command;
 mod histogram;
 mod hit;
+mod load;
 mod place;
 #[cfg(test)]
 mod tests;

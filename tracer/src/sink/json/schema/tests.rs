@@ -255,6 +255,7 @@ proptest! {
         e.missing = missing;
         e.cut = cut;
         e.flags = flags;
+        e.shed = flags;
         e.unreadable_count = unreadable.0 % 12;
         e.unreadable[..4].copy_from_slice(&unreadable.1.map(|index| u32::from(index) % 9));
         e.retval = retval;
@@ -291,6 +292,45 @@ fn an_absent_value_has_its_reason() {
     assert_eq!(missing, expected.map(|(name, why)| (name.into(), why.into())));
     assert_eq!(line.argv, Some(vec![None]));
     assert_eq!(line.errno.as_deref(), Some("EFAULT"));
+}
+
+#[test]
+fn a_field_that_was_shed_says_so() {
+    let mut exec = SimulatedExec::example();
+    exec.exec.shed = tracer_common::shed::CWD | tracer_common::shed::IDS | tracer_common::shed::ENV;
+    exec.cwd = Vec::new();
+    exec.env = Vec::new();
+    let line = render(&exec, &mut Assembler::new(Limits::default(), EnvWanted::All, Unavailable::default()));
+    let missing = line.missing.unwrap();
+    let names: Vec<&str> = missing.keys().map(String::as_str).collect();
+    let expected = ["cwd", "egid", "env", "euid", "login_uid", "mnt_ns", "ns_pid", "pid_ns", "session_id"];
+    assert_eq!(names, expected);
+    assert!(missing.values().all(|reason| reason == "left out to keep below --max-overhead"));
+    assert_eq!((line.cwd, line.euid, line.env), (None, None, Asked::Null(())));
+}
+
+#[test]
+fn arguments_that_were_shed_say_how_much_there_was() {
+    let mut exec = SimulatedExec::example();
+    exec.argv = vec![b"true".to_vec(), vec![b'x'; 20_000]];
+    exec.lost_chunks = vec![1, 2];
+    exec.exec.shed = tracer_common::shed::LONG_ARGV;
+    exec.exec.cut = tracer_common::cut::ARGV_MIDDLE;
+    let mut records = exec.records();
+    // They were not lost: they were not sent.
+    let at = std::mem::offset_of!(tracer_common::Exec, chunks_lost);
+    records.last_mut().unwrap()[at..at + 4].fill(0);
+    let mut assembler = Assembler::default();
+    let mut line = Vec::new();
+    for record in &records {
+        if let Some(event) = assembler.push(record).unwrap().and_then(Event::exec) {
+            json::exec(&event, Around::default(), CLOCK, &mut line);
+        }
+    }
+    let Line::Exec(line) = check_line(&line) else { panic!("{line:?}") };
+    let gaps = line.cut.unwrap().argv.unwrap();
+    assert_eq!((gaps[0].reason.as_str(), gaps[0].bytes), ("shed", Some(8_192)));
+    assert_eq!((line.argc, line.argv_bytes), (Some(2), Some(20_006)));
 }
 
 #[test]
@@ -352,6 +392,7 @@ fn starts_losses_and_ends_are_lines() {
         duration_ns: 9,
         reason: EndReason::CommandEnded,
         undelivered: 0,
+        accounts: Vec::new(),
     };
     let mut lines = Vec::new();
     json::start(&start, CLOCK, &mut lines);
