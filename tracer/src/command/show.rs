@@ -129,6 +129,7 @@ impl Show {
             duration_ns: now_ns.saturating_sub(self.start_ns),
             reason,
             undelivered: 0,
+            followed: None,
         }
     }
 }

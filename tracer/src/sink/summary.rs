@@ -46,6 +46,7 @@ mod tests {
             duration_ns: 4_210_000_000,
             reason: EndReason::ClosedOutput,
             undelivered: 2,
+            followed: None,
         };
         expect![[r#"
             12 execs (3 failed, 4 lost) in 4.2 s; 12 by fentry; the output was closed
