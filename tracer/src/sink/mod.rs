@@ -14,9 +14,9 @@ mod summary;
 mod table;
 mod time;
 
-use crate::event::{End, ExecEvent, Lost, Start, WallClock};
+use crate::event::{End, ExecEvent, ExitEvent, ForkEvent, Lost, Start, WallClock};
 use crate::place::Located;
-use crate::process::Ancestors;
+use crate::process::{Ancestors, Life};
 
 pub use output::{Batch, Failure, Output, stdout};
 pub use probe::{ProbeSink, probe_summary};
@@ -45,6 +45,22 @@ pub struct Around<'a> {
     pub place: Option<Located<'a>>,
 }
 
+/// What a class of events is called, in JSON and for people.
+struct Class {
+    name: &'static str,
+    noun: &'static str,
+}
+
+fn class(lost: &Lost) -> Class {
+    let (name, noun) = match lost.class {
+        tracer_common::Class::Event => ("exec", "exec"),
+        tracer_common::Class::Fork => ("fork", "fork"),
+        tracer_common::Class::Exit => ("exit", "exit"),
+        tracer_common::Class::Quiet => ("table", "unshown event"),
+    };
+    Class { name, noun }
+}
+
 /// Where a run's records are rendered. Closed: a new form is a new variant.
 #[derive(Debug)]
 pub enum Sink {
@@ -69,11 +85,35 @@ impl Sink {
         }
     }
 
+    /// Appends a birth.
+    pub fn fork(&mut self, event: &ForkEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.fork(event, out),
+            Self::Json(clock) => json::fork(event, around, *clock, out),
+        }
+    }
+
+    /// Appends an end.
+    pub fn exit(&mut self, event: &ExitEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.exit(event, out),
+            Self::Json(clock) => json::exit(event, around, *clock, out),
+        }
+    }
+
+    /// Appends a life.
+    pub fn life(&mut self, life: &Life<'_>, around: Around<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.life(life, out),
+            Self::Json(clock) => json::life(life, around, *clock, out),
+        }
+    }
+
     /// Appends a loss.
     pub fn lost(&mut self, lost: &Lost, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.lost(lost, "exec", out),
-            Self::Json(clock) => json::lost(lost, *clock, out),
+            Self::Table(table) => table.lost(lost, class(lost).noun, out),
+            Self::Json(clock) => json::lost(lost, class(lost).name, *clock, out),
         }
     }
 

@@ -8,6 +8,10 @@
 //! *Must not know:* where the lines go.
 
 mod aggregate;
+mod around;
+mod exit;
+mod fork;
+mod life;
 mod probe;
 mod probe_run;
 #[cfg(test)]
@@ -18,10 +22,13 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::{Around, time::rfc3339};
 use crate::event::{
-    ArgShape, Args, Cgroup, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock,
+    ArgShape, Args, Cgroup, Cut, End, ExecEvent, Filters, Lost, Missing, ProcessId, Start, Value, WallClock,
     errno_name,
 };
 pub(super) use aggregate::aggregate;
+pub(super) use exit::exit;
+pub(super) use fork::fork;
+pub(super) use life::life;
 pub(super) use probe::probe;
 pub(super) use probe_run::{probe_end, probe_start, withheld};
 use write::{Key, Object, array, base64, key, number, signed, string};
@@ -42,7 +49,7 @@ fn line<'o>(kind: &'static str, boot_ns: u64, clock: WallClock, out: &'o mut Vec
 }
 
 /// Appends the line of an exec.
-pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &mut Vec<u8>) {
+pub fn exec(event: &ExecEvent<'_>, around: Around<'_>, clock: WallClock, out: &mut Vec<u8>) {
     let e = event;
     let mut o = line("exec", e.boot_ns, clock, out);
     let mut gone = Gone(false);
@@ -69,10 +76,7 @@ pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &
     }
     gone.bytes(&mut o, key!("exe"), key!("exe_raw"), e.exe);
     o.flag(key!("exe_deleted"), e.exe_deleted);
-    match gone.shown(e.interpreter).flatten() {
-        Some(interpreter) => o.bytes(key!("interpreter"), key!("interpreter_raw"), interpreter),
-        None => o.null(key!("interpreter")),
-    }
+    gone.path(&mut o, key!("interpreter"), key!("interpreter_raw"), e.interpreter);
     args(&mut o, key!("argv"), key!("argv_raw"), gone.shown(e.argv));
     gone.number(&mut o, key!("argc"), e.argc);
     gone.number(&mut o, key!("argv_bytes"), e.argv_bytes);
@@ -95,12 +99,17 @@ pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &
     if let Some(env) = e.env {
         args(&mut o, key!("env"), key!("env_raw"), gone.shown(env));
     }
-    if gone.0 || e.argv_unread > 0 {
+    let chain = around::ancestors(&mut o, around.ancestors);
+    if gone.0 || e.argv_unread > 0 || chain.missing().is_some() {
         let mut missing = Object::open(o.key(key!("missing")));
-        event.each_missing(|name, reason| string(&reason.to_string(), missing.named(name)));
+        let mut tell = |name: &str, reason: Missing<'_>| string(&reason.to_string(), missing.named(name));
+        event.each_missing(&mut tell);
+        if let Some(reason) = chain.missing() {
+            tell("ancestors", reason);
+        }
         missing.close();
     }
-    cut(&mut o, event);
+    cut(&mut o, event, chain.cut());
     o.close();
     out.push(b'\n');
 }
@@ -133,6 +142,15 @@ impl Gone {
     fn bytes(&mut self, o: &mut Object<'_>, name: Key, raw: Key, value: Value<'_, &[u8]>) {
         match self.shown(value) {
             Some(value) => o.bytes(name, raw, value),
+            None => o.null(name),
+        }
+    }
+
+    /// A path, where there may be none.
+    #[inline(always)]
+    fn path(&mut self, o: &mut Object<'_>, name: Key, raw: Key, value: Value<'_, Option<&[u8]>>) {
+        match self.shown(value).flatten() {
+            Some(path) => o.bytes(name, raw, path),
             None => o.null(name),
         }
     }
@@ -190,13 +208,13 @@ fn byte_strings<'a>(
 }
 
 /// What is not whole, if anything is.
-fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>) {
+fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>, ancestors: Option<Missing<'_>>) {
     let exe = event.exe.cut();
     let cwd = event.cwd.cut();
     let argv = event.argv.shown().filter(|args| !args.gaps().is_empty());
     let env = event.env.and_then(|env| env.shown());
     let env = env.filter(|args| !args.gaps().is_empty());
-    if exe.is_none() && cwd.is_none() && argv.is_none() && env.is_none() {
+    if exe.is_none() && cwd.is_none() && argv.is_none() && env.is_none() && ancestors.is_none() {
         return;
     }
     let path = |o: &mut Object<'_>, name, cut: Option<Cut>| {
@@ -212,6 +230,9 @@ fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>) {
     path(&mut cut, key!("cwd"), cwd);
     if let Some(args) = env {
         gaps(&mut cut, key!("env"), &args);
+    }
+    if let Some(reason) = ancestors {
+        cut.text(key!("ancestors"), &reason.to_string());
     }
     cut.close();
 }
@@ -233,14 +254,15 @@ fn gaps(o: &mut Object<'_>, name: Key, args: &Args<'_>) {
     });
 }
 
-/// Appends the line of a loss.
-pub fn lost(lost: &Lost, clock: WallClock, out: &mut Vec<u8>) {
+/// Appends the line of a loss. `class`: what was lost.
+pub fn lost(lost: &Lost, class: &'static str, clock: WallClock, out: &mut Vec<u8>) {
     let mut o = line("lost", lost.to_ns, clock, out);
     o.optional(key!("cpu"), lost.cpu.map(Into::into));
     o.number(key!("count"), lost.count);
     o.number(key!("from_ns"), lost.from_ns);
     o.number(key!("to_ns"), lost.to_ns);
     o.text(key!("reason"), lost.reason.name());
+    o.text(key!("class"), class);
     o.close();
     out.push(b'\n');
 }
@@ -313,6 +335,13 @@ pub fn end(end: &End, clock: WallClock, out: &mut Vec<u8>) {
     }
     by_hook.close();
     o.number(key!("duration_ns"), end.duration_ns);
+    if let Some(followed) = end.followed {
+        o.number(key!("forks"), followed.forks);
+        o.number(key!("exits"), followed.exits);
+        o.number(key!("lives"), followed.lives);
+        o.number(key!("alive"), followed.alive);
+        o.number(key!("evicted"), followed.evicted);
+    }
     o.close();
     out.push(b'\n');
 }

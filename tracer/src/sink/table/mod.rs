@@ -4,12 +4,13 @@
 //! no wider than asked (`tests`). What does not fit is told at its end.
 
 mod aggregate;
-mod command;
+pub(super) mod command;
 mod histogram;
 mod hit;
+pub(super) mod life;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(super) mod text;
 
 use std::io::Write;
 
@@ -113,6 +114,7 @@ impl Table {
         self.user(event.uid);
         let _ = write!(self.cell, " {result:<7} ");
         let room = width.saturating_sub(cell_width(&self.cell));
+        self.line.clear();
         command::command(event, room, &mut self.line);
 
         let paint = event.failed().then_some(Paint::Failure);
