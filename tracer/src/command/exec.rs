@@ -19,7 +19,7 @@ use crate::{
     event::{Assembler, End, EndReason, EnvWanted, Start},
     plan::{self, Cgroup, Plan, Refusal, Wishes},
     session::{self, Attached, Command, Judgement, Started},
-    sink::{self, Batch, Format, Sink},
+    sink::{self, Batch, Format, Sink, Tree},
 };
 
 /// Runs `tracer exec`.
@@ -126,6 +126,7 @@ fn sink(config: &ExecConfig) -> Sink {
     match config.format {
         Format::Json => Sink::Json(clock),
         Format::Table => Sink::Table(Box::new(table(clock, &config.output, config.colour))),
+        Format::Tree => Sink::Tree(Box::new(Tree::new(table(clock, &config.output, config.colour)))),
     }
 }
 

@@ -108,6 +108,8 @@ pub struct Branch<'a> {
     pub depth: u32,
     /// `None`: not known, or the kernel itself.
     pub parent: Option<Ancestor<'a>>,
+    /// How many execs of it were seen so far.
+    pub attempts: u64,
 }
 
 impl<'a> Known<'a> {
@@ -120,7 +122,9 @@ impl<'a> Known<'a> {
     /// Where it is in the tree.
     pub fn branch(&self) -> Branch<'a> {
         let depth = self.node.map_or(0, |node| node.depth);
-        Branch { depth, parent: self.ancestors(1).iter().next() }
+        let story = self.node.and_then(|node| node.story.as_ref());
+        let attempts = story.map_or(0, |story| story.count());
+        Branch { depth, parent: self.ancestors(1).iter().next(), attempts }
     }
 
     /// The life that ends with an exit: the event that the table was given last. `None` if nobody asked for it, or it

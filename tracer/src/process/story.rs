@@ -163,6 +163,11 @@ impl Story {
         true
     }
 
+    /// How many attempts were told.
+    pub(super) fn count(&self) -> u64 {
+        (self.first.len() + self.last.len()) as u64 + self.left_out.total()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -16,18 +16,20 @@ mod time;
 
 use crate::event::{End, ExecEvent, ExitEvent, ForkEvent, Lost, Start, WallClock};
 use crate::place::Located;
-use crate::process::{Ancestors, Life};
+use crate::process::{Ancestors, Branch, Life};
 
 pub use output::{Batch, Failure, Output, stdout};
 pub use probe::{ProbeSink, probe_summary};
 pub use summary::summary;
-pub use table::{Look, Table};
+pub use table::{Look, Table, Tree};
 
 /// Forms of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Table,
     Json,
+    /// Processes below their parents; needs a [`Branch`] of each.
+    Tree,
 }
 
 /// Whether text may carry colours.
@@ -43,6 +45,8 @@ pub enum Colour {
 pub struct Around<'a> {
     pub ancestors: Option<Ancestors<'a>>,
     pub place: Option<Located<'a>>,
+    /// For [`Format::Tree`].
+    pub branch: Option<Branch<'a>>,
 }
 
 /// What a class of events is called, in JSON and for people.
@@ -66,6 +70,7 @@ fn class(lost: &Lost) -> Class {
 pub enum Sink {
     Table(Box<Table>),
     Json(WallClock),
+    Tree(Box<Tree>),
 }
 
 impl Sink {
@@ -73,6 +78,7 @@ impl Sink {
     pub fn start(&mut self, start: &Start<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Table(table) => table.header(out),
+            Self::Tree(tree) => tree.header(out),
             Self::Json(clock) => json::start(start, *clock, out),
         }
     }
@@ -81,6 +87,7 @@ impl Sink {
     pub fn exec(&mut self, event: &ExecEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Table(table) => table.exec(event, out),
+            Self::Tree(tree) => tree.exec(event, around.branch, out),
             Self::Json(clock) => json::exec(event, around, *clock, out),
         }
     }
@@ -89,6 +96,7 @@ impl Sink {
     pub fn fork(&mut self, event: &ForkEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Table(table) => table.fork(event, out),
+            Self::Tree(tree) => tree.fork(event, around.branch, out),
             Self::Json(clock) => json::fork(event, around, *clock, out),
         }
     }
@@ -97,6 +105,7 @@ impl Sink {
     pub fn exit(&mut self, event: &ExitEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Table(table) => table.exit(event, out),
+            Self::Tree(tree) => tree.exit(event, around.branch, out),
             Self::Json(clock) => json::exit(event, around, *clock, out),
         }
     }
@@ -105,6 +114,7 @@ impl Sink {
     pub fn life(&mut self, life: &Life<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Table(table) => table.life(life, out),
+            Self::Tree(tree) => tree.life(life, around.branch, out),
             Self::Json(clock) => json::life(life, around, *clock, out),
         }
     }
@@ -113,14 +123,15 @@ impl Sink {
     pub fn lost(&mut self, lost: &Lost, out: &mut Vec<u8>) {
         match self {
             Self::Table(table) => table.lost(lost, class(lost).noun, out),
+            Self::Tree(tree) => tree.lost(lost, class(lost).noun, out),
             Self::Json(clock) => json::lost(lost, class(lost).name, *clock, out),
         }
     }
 
-    /// Appends the end of a run. The table has none: its reader gets the [`summary`].
+    /// Appends the end of a run. The table and the tree have none: their reader gets the [`summary`].
     pub fn end(&mut self, end: &End, out: &mut Vec<u8>) {
         match self {
-            Self::Table(_) => {}
+            Self::Table(_) | Self::Tree(_) => {}
             Self::Json(clock) => json::end(end, *clock, out),
         }
     }
@@ -129,6 +140,7 @@ impl Sink {
     pub fn set_clock(&mut self, new: WallClock) {
         match self {
             Self::Table(table) => table.set_clock(new),
+            Self::Tree(tree) => tree.set_clock(new),
             Self::Json(clock) => *clock = new,
         }
     }
@@ -137,6 +149,7 @@ impl Sink {
     pub fn set_columns(&mut self, columns: Option<usize>) {
         match self {
             Self::Table(table) => table.set_columns(columns),
+            Self::Tree(tree) => tree.set_columns(columns),
             Self::Json(_) => {}
         }
     }
@@ -145,7 +158,7 @@ impl Sink {
     pub fn refresh_users(&mut self) {
         match self {
             Self::Table(table) => table.users().refresh(),
-            Self::Json(_) => {}
+            Self::Json(_) | Self::Tree(_) => {}
         }
     }
 }

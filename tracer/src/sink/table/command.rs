@@ -8,7 +8,7 @@ use crate::{
 
 /// What was executed.
 #[derive(Clone, Copy)]
-pub(in crate::sink) struct Called<'a> {
+pub(super) struct Called<'a> {
     filename: Value<'a, &'a [u8]>,
     exe: Value<'a, &'a [u8]>,
     argv: Value<'a, Args<'a>>,
@@ -30,7 +30,7 @@ impl<'a> From<&Attempt<'a>> for Called<'a> {
 /// Appends what was executed, as far as it fits into `width`; what does not is told.
 ///
 /// The file comes first, in brackets, when the arguments do not show it.
-pub(in crate::sink) fn command<'a>(called: impl Into<Called<'a>>, width: usize, line: &mut Line) {
+pub(super) fn command<'a>(called: impl Into<Called<'a>>, width: usize, line: &mut Line) {
     let event = &called.into();
     let args = event.argv.shown();
     if let Some(file) = file(event, args) {

@@ -31,7 +31,7 @@ struct Columns<'a> {
 }
 
 /// How a process ended, in as few letters as there are.
-pub(in crate::sink) fn result(ending: Value<'_, Ending>) -> Cow<'static, str> {
+pub(super) fn result(ending: Value<'_, Ending>) -> Cow<'static, str> {
     match ending.shown() {
         Some(Ending::Exited(code)) => format!("exit {code}").into(),
         Some(Ending::Killed { signal, core: true }) => format!("{}*", signal_name(signal)).into(),
@@ -40,7 +40,8 @@ pub(in crate::sink) fn result(ending: Value<'_, Ending>) -> Cow<'static, str> {
     }
 }
 
-fn paint(ending: Value<'_, Ending>) -> Option<Paint> {
+/// A process that was killed is red.
+pub(super) fn paint(ending: Value<'_, Ending>) -> Option<Paint> {
     matches!(ending.shown(), Some(Ending::Killed { .. })).then_some(Paint::Failure)
 }
 
@@ -83,7 +84,14 @@ impl Table {
         let room =
             self.columns(Columns { boot_ns: l.boot_ns, pid: l.pid, ppid, uid: l.uid, result: &result });
         self.line.clear();
-        self.line.mark(&numbers(life, room));
+        self.story(life, room);
+        self.beside(room, paint(life.ending), out);
+    }
+
+    /// Appends a life's numbers, and what it executed last, to the line.
+    pub(super) fn story(&mut self, life: &Life<'_>, room: usize) {
+        let left = room.saturating_sub(self.line.width());
+        self.line.mark(&numbers(life, left));
         match life.execs.iter().rfind(|attempt| !attempt.failed()) {
             Some(attempt) => command::command(&attempt, room.max(self.line.width()), &mut self.line),
             None => match (life.exe.shown().flatten(), life.comm.shown()) {
@@ -92,7 +100,6 @@ impl Table {
                 (None, None) => self.line.plain("?"),
             },
         }
-        self.beside(room, paint(life.ending), out);
     }
 
     /// Fills the cell; gives the room that is left.

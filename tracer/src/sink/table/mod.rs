@@ -4,13 +4,14 @@
 //! no wider than asked (`tests`). What does not fit is told at its end.
 
 mod aggregate;
-pub(super) mod command;
+mod command;
 mod histogram;
 mod hit;
-pub(super) mod life;
+mod life;
 #[cfg(test)]
 mod tests;
-pub(super) mod text;
+mod text;
+mod tree;
 
 use std::io::Write;
 
@@ -19,6 +20,7 @@ use super::time::time_of_day;
 use crate::enrich::Users;
 use crate::event::{ExecEvent, Lost, WallClock, errno_name};
 use text::Line;
+pub use tree::Tree;
 
 /// Below this width there is no point in cutting.
 const MIN_WIDTH: usize = 40;

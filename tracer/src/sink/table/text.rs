@@ -14,7 +14,7 @@ const MAX_MARKS: usize = 4;
 
 /// Text under construction, up to a width.
 #[derive(Debug, Default)]
-pub(in crate::sink) struct Line {
+pub(super) struct Line {
     text: String,
     /// After each unit: (length of the text, width, bytes of the source).
     units: Vec<(usize, usize, usize)>,
@@ -24,23 +24,23 @@ pub(in crate::sink) struct Line {
 
 impl Line {
     /// An empty line, in the room of an old one.
-    pub(in crate::sink) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.text.clear();
         self.units.clear();
         self.width = 0;
         self.source = 0;
     }
 
-    pub(in crate::sink) fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.text
     }
 
-    pub(in crate::sink) fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.width
     }
 
     /// How many bytes of source are shown so far.
-    pub(in crate::sink) fn source(&self) -> usize {
+    pub(super) fn source(&self) -> usize {
         self.source
     }
 
@@ -53,26 +53,26 @@ impl Line {
     }
 
     /// Appends text that is known to be harmless ASCII, and may be cut anywhere.
-    pub(in crate::sink) fn plain(&mut self, text: &str) {
+    pub(super) fn plain(&mut self, text: &str) {
         for (at, _) in text.char_indices() {
             self.unit(&text[at..at + 1], 1, 0);
         }
     }
 
     /// Appends text that is not to be cut.
-    pub(in crate::sink) fn mark(&mut self, text: &str) {
+    pub(super) fn mark(&mut self, text: &str) {
         self.unit(text, text.chars().count(), 0);
     }
 
     /// What would be left by a cut to `width`: its width, and the bytes of source that it shows.
-    pub(in crate::sink) fn prefix(&self, width: usize) -> (usize, usize) {
+    pub(super) fn prefix(&self, width: usize) -> (usize, usize) {
         let fitting = self.units.partition_point(|(_, end, _)| *end <= width);
         let last = fitting.checked_sub(1).map(|last| self.units[last]);
         last.map_or((0, 0), |(_, width, source)| (width, source))
     }
 
     /// Takes units off the end until the line is at most `width` wide.
-    pub(in crate::sink) fn cut_to(&mut self, width: usize) {
+    pub(super) fn cut_to(&mut self, width: usize) {
         while self.width > width {
             self.units.pop();
             let last = self.units.last().copied();
@@ -83,7 +83,7 @@ impl Line {
     }
 
     /// Cuts the line to `width`, and marks that if anything is lost by it.
-    pub(in crate::sink) fn fit(&mut self, width: usize) {
+    pub(super) fn fit(&mut self, width: usize) {
         if self.width > width {
             self.cut_to(width.saturating_sub(1));
             self.mark("…");
@@ -91,7 +91,7 @@ impl Line {
     }
 
     /// Appends bytes as a word of the shell, until the line is wider than `limit`.
-    pub(in crate::sink) fn word(&mut self, bytes: &[u8], limit: usize) {
+    pub(super) fn word(&mut self, bytes: &[u8], limit: usize) {
         // Whether what does not fit needs quotes is no matter.
         let seen = &bytes[..bytes.len().min(limit.saturating_mul(4).saturating_add(4))];
         let mut quoting = match seen {
@@ -120,7 +120,7 @@ impl Line {
     }
 
     /// Appends bytes without quotes, until the line is wider than `limit`.
-    pub(in crate::sink) fn name(&mut self, bytes: &[u8], limit: usize) {
+    pub(super) fn name(&mut self, bytes: &[u8], limit: usize) {
         self.pieces(bytes, limit, Quoting::None);
     }
 
