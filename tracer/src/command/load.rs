@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracer_common::{Class, follow};
 
-use super::{common::boot_ns, show::Show};
+use super::{common::boot_ns, show::Teller};
 use crate::{
     cli::{ExecConfig, StatsWanted},
     event::{Account, ClassWithheld, Made, Overhead, Stats},
@@ -90,7 +90,7 @@ impl Load {
     }
 
     /// Now and then: sees to it that the run does not cost too much.
-    pub(super) fn look(&mut self, attached: &mut Attached, show: &mut Show) {
+    pub(super) fn look(&mut self, attached: &mut Attached, show: &mut Teller) {
         let Some(governor) = &mut self.governor else { return };
         if self.looked.at.elapsed() < LOOK {
             return;
@@ -118,7 +118,7 @@ impl Load {
         }
     }
 
-    fn tell_withheld(&mut self, counters: &Counters, show: &mut Show, now_ns: u64) {
+    fn tell_withheld(&mut self, counters: &Counters, show: &mut Teller, now_ns: u64) {
         for class in &self.classes {
             let total = counters.withheld(*class);
             let told = &mut self.withheld[*class as usize];
@@ -133,14 +133,14 @@ impl Load {
     }
 
     /// Tells what the run costs.
-    pub(super) fn tell(&mut self, attached: &Attached, show: &mut Show) {
+    pub(super) fn tell(&mut self, attached: &Attached, show: &mut Teller) {
         let now = Moment::now(attached);
         let before = std::mem::replace(&mut self.told, now);
         self.stats(attached, before, now, |stats| show.sink.stats(stats, &mut show.batch.bytes));
     }
 
     /// Nothing is attached any more: tells the last of it.
-    pub(super) fn finish(&mut self, attached: &Attached, show: &mut Show) {
+    pub(super) fn finish(&mut self, attached: &Attached, show: &mut Teller) {
         self.tell_withheld(&attached.counters(), show, boot_ns());
         if self.stats == StatsWanted::Never {
             return;
@@ -155,7 +155,7 @@ impl Load {
     }
 
     /// What became of each class, of a run that leaves something out.
-    pub(super) fn accounts(&self, attached: &Attached, show: &Show) -> Vec<Account> {
+    pub(super) fn accounts(&self, attached: &Attached, show: &Teller) -> Vec<Account> {
         if self.governor.is_none() {
             return Vec::new();
         }

@@ -211,6 +211,7 @@ impl Prepared {
         let clock = common::wall_clock();
         let sink = match config.format {
             Format::Json => ProbeSink::json(clock, self.symbols),
+            // Hits have no tree.
             Format::Table | Format::Tree => {
                 ProbeSink::table(common::table(clock, &config.output, config.colour), self.symbols)
             }

@@ -14,11 +14,13 @@
 //! terminators that are not shown); otherwise the number of arguments in a gap is unknown.
 //! Proven by `tests/decoder.rs`, `limits_keep_head_and_tail` and `holes_are_told`.
 
+mod kept;
 mod limit;
 mod split;
 
 use std::num::NonZeroU32;
 
+pub use kept::KeptArgs;
 pub(super) use split::{Extent, Scratch, Source, Unread};
 
 /// Limits that the user set. The true count and length are reported whatever they are.

@@ -86,6 +86,21 @@ pub struct End {
     pub undelivered: u64,
     /// What became of each class; empty where the run leaves nothing out.
     pub accounts: Vec<Account>,
+    /// `None`: processes were not followed.
+    pub followed: Option<Followed>,
+}
+
+/// What following processes from their births to their ends came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// Forks, exits and lives delivered to the output.
+    pub forks: u64,
+    pub exits: u64,
+    pub lives: u64,
+    /// Processes alive at the end, as far as is known.
+    pub alive: u64,
+    /// What was given up for the limits of memory: processes, and execs of their stories.
+    pub evicted: u64,
 }
 
 /// Why a run ended.

@@ -123,6 +123,25 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Why no path of a control group can be told, if that is so.
+    pub fn no_places(&self) -> Option<String> {
+        let o = &self.offsets;
+        let needed = [
+            o.task_cgroups,
+            o.css_set_dfl_cgrp,
+            o.cgroup_kn,
+            o.kernfs_node_id,
+            o.kernfs_node_name,
+            o.kernfs_node_parent,
+        ];
+        if self.knobs.cgroups == 0 {
+            return Some("this kernel has no control groups".to_owned());
+        }
+        needed
+            .contains(&tracer_common::ABSENT)
+            .then(|| "this kernel's BTF does not say where the paths of control groups are kept".to_owned())
+    }
+
     /// The programs of a family that this run needs, in the order in which they are attached.
     pub fn parts(&self, hook: Hook) -> Vec<Part> {
         let wanted = |part: &&Part| match part.need {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use aya::maps::{MapData, RingBuf};
-use tracer_common::{Class, Hook, Shed};
+use tracer_common::{AliveEnd, Class, Header, Hook, Kind, Shed, bytes_of};
 
 use crate::{
     overhead::Costs,
@@ -204,7 +204,18 @@ impl Attached {
             self.drain(usize::MAX, &mut record);
             match more {
                 Ok(true) => {}
-                Ok(false) => return Some(Ok(snapshot.counts())),
+                Ok(false) => {
+                    let counts = snapshot.counts();
+                    // A record like the others, which cannot be lost: so it is made here.
+                    let header = Header {
+                        size: size_of::<AliveEnd>() as u32,
+                        kind: Kind::AliveEnd as u16,
+                        ..Header::default()
+                    };
+                    let end = AliveEnd { header, told: counts.told, dropped: counts.dropped };
+                    record(bytes_of(&end), &|_, _| 0);
+                    return Some(Ok(counts));
+                }
                 Err(error) => return Some(Err(format!("it cannot be read: {error}"))),
             }
         }

@@ -20,6 +20,21 @@ pub(super) fn duration(ns: u64, out: &mut String) {
     };
 }
 
+/// Appends a number of bytes with three digits that count: `812 B`, `2.00 MiB`.
+pub(super) fn bytes(bytes: u64, out: &mut String) {
+    let shift = bytes.max(1).ilog2() / 10 * 10;
+    let unit = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][shift as usize / 10];
+    let (whole, rest) = (bytes >> shift, u128::from(bytes & ((1 << shift) - 1)));
+    let hundredths = (rest * 100) >> shift;
+    // Writing into a string does not fail. What is beyond the digits is cut off.
+    let _ = match whole {
+        _ if shift == 0 => write!(out, "{whole} B"),
+        ..10 => write!(out, "{whole}.{hundredths:02} {unit}"),
+        10..100 => write!(out, "{whole}.{} {unit}", hundredths / 10),
+        _ => write!(out, "{whole} {unit}"),
+    };
+}
+
 /// Appends a bound of a bucket: `512`, `4K` for 4096. Exact, whatever it is.
 pub(super) fn bound(mut bound: i128, out: &mut String) {
     let mut units = ["", "K", "M", "G", "T", "P", "E"].iter();
@@ -67,6 +82,22 @@ mod tests {
     fn sizes_are_rounded() {
         let sizes = [0, 1023, 1024, 12_345, 8 << 20, u64::MAX].map(size);
         assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "12.1 KiB", "8.0 MiB", "17179869184.0 GiB"]);
+    }
+
+    #[test]
+    fn bytes_have_three_digits() {
+        let check = |value, expected: &str| {
+            let mut text = String::new();
+            bytes(value, &mut text);
+            assert_eq!(text, expected);
+        };
+        check(0, "0 B");
+        check(1023, "1023 B");
+        check(1024, "1.00 KiB");
+        check(2 << 20, "2.00 MiB");
+        check((12 << 30) + (1 << 29), "12.5 GiB");
+        check(1023 << 20, "1023 MiB");
+        check(u64::MAX, "15.9 EiB");
     }
 
     #[test]

@@ -8,6 +8,10 @@
 //! *Must not know:* where the lines go.
 
 mod aggregate;
+mod around;
+mod exit;
+mod fork;
+mod life;
 mod load;
 mod place;
 mod probe;
@@ -20,10 +24,13 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::{Around, time::rfc3339};
 use crate::event::{
-    ArgShape, Args, Cgroup, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock,
+    ArgShape, Args, Cgroup, Cut, End, ExecEvent, Filters, Lost, Missing, ProcessId, Start, Value, WallClock,
     errno_name,
 };
 pub(super) use aggregate::aggregate;
+pub(super) use exit::exit;
+pub(super) use fork::fork;
+pub(super) use life::life;
 pub(super) use load::{class_withheld, overhead, stats};
 pub(super) use probe::probe;
 pub(super) use probe_run::{probe_end, probe_start, withheld};
@@ -72,10 +79,7 @@ pub fn exec(event: &ExecEvent<'_>, around: Around<'_>, clock: WallClock, out: &m
     }
     gone.bytes(&mut o, key!("exe"), key!("exe_raw"), e.exe);
     o.flag(key!("exe_deleted"), e.exe_deleted);
-    match gone.shown(e.interpreter).flatten() {
-        Some(interpreter) => o.bytes(key!("interpreter"), key!("interpreter_raw"), interpreter),
-        None => o.null(key!("interpreter")),
-    }
+    gone.path(&mut o, key!("interpreter"), key!("interpreter_raw"), e.interpreter);
     args(&mut o, key!("argv"), key!("argv_raw"), gone.shown(e.argv));
     gone.number(&mut o, key!("argc"), e.argc);
     gone.number(&mut o, key!("argv_bytes"), e.argv_bytes);
@@ -99,13 +103,18 @@ pub fn exec(event: &ExecEvent<'_>, around: Around<'_>, clock: WallClock, out: &m
     if let Some(env) = e.env {
         args(&mut o, key!("env"), key!("env_raw"), gone.shown(env));
     }
-    if gone.0 || e.argv_unread > 0 || place::missing(around.place) {
+    let chain = around::ancestors(&mut o, around.ancestors);
+    if gone.0 || e.argv_unread > 0 || chain.missing().is_some() || place::missing(around.place) {
         let mut missing = Object::open(o.key(key!("missing")));
-        event.each_missing(|name, reason| string(&reason.to_string(), missing.named(name)));
+        let mut tell = |name: &str, reason: Missing<'_>| string(&reason.to_string(), missing.named(name));
+        event.each_missing(&mut tell);
+        if let Some(reason) = chain.missing() {
+            tell("ancestors", reason);
+        }
         place::each_missing(around.place, |name, reason| string(reason, missing.named(name)));
         missing.close();
     }
-    cut(&mut o, event, around);
+    cut(&mut o, event, place::cut(around.place), chain.cut());
     o.close();
     out.push(b'\n');
 }
@@ -138,6 +147,15 @@ impl Gone {
     fn bytes(&mut self, o: &mut Object<'_>, name: Key, raw: Key, value: Value<'_, &[u8]>) {
         match self.shown(value) {
             Some(value) => o.bytes(name, raw, value),
+            None => o.null(name),
+        }
+    }
+
+    /// A path, where there may be none.
+    #[inline(always)]
+    fn path(&mut self, o: &mut Object<'_>, name: Key, raw: Key, value: Value<'_, Option<&[u8]>>) {
+        match self.shown(value).flatten() {
+            Some(path) => o.bytes(name, raw, path),
             None => o.null(name),
         }
     }
@@ -195,14 +213,14 @@ fn byte_strings<'a>(
 }
 
 /// What is not whole, if anything is.
-fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>, around: Around<'_>) {
+fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>, cgroup: Option<Cut>, ancestors: Option<Missing<'_>>) {
     let exe = event.exe.cut();
     let cwd = event.cwd.cut();
     let argv = event.argv.shown().filter(|args| !args.gaps().is_empty());
     let env = event.env.and_then(|env| env.shown());
     let env = env.filter(|args| !args.gaps().is_empty());
-    let cgroup = place::cut(around.place);
-    if exe.is_none() && cwd.is_none() && argv.is_none() && env.is_none() && cgroup.is_none() {
+    let streams = argv.is_some() || env.is_some();
+    if exe.is_none() && cwd.is_none() && !streams && cgroup.is_none() && ancestors.is_none() {
         return;
     }
     let path = |o: &mut Object<'_>, name, cut: Option<Cut>| {
@@ -220,6 +238,9 @@ fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>, around: Around<'_>) {
         gaps(&mut cut, key!("env"), &args);
     }
     path(&mut cut, key!("cgroup"), cgroup);
+    if let Some(reason) = ancestors {
+        cut.text(key!("ancestors"), &reason.to_string());
+    }
     cut.close();
 }
 
@@ -240,14 +261,15 @@ fn gaps(o: &mut Object<'_>, name: Key, args: &Args<'_>) {
     });
 }
 
-/// Appends the line of a loss.
-pub fn lost(lost: &Lost, clock: WallClock, out: &mut Vec<u8>) {
+/// Appends the line of a loss. `class`: what was lost.
+pub fn lost(lost: &Lost, class: &'static str, clock: WallClock, out: &mut Vec<u8>) {
     let mut o = line("lost", lost.to_ns, clock, out);
     o.optional(key!("cpu"), lost.cpu.map(Into::into));
     o.number(key!("count"), lost.count);
     o.number(key!("from_ns"), lost.from_ns);
     o.number(key!("to_ns"), lost.to_ns);
     o.text(key!("reason"), lost.reason.name());
+    o.text(key!("class"), class);
     o.close();
     out.push(b'\n');
 }
@@ -323,6 +345,13 @@ pub fn end(end: &End, clock: WallClock, out: &mut Vec<u8>) {
     by_hook.close();
     o.number(key!("duration_ns"), end.duration_ns);
     load::accounts(&mut o, &end.accounts);
+    if let Some(followed) = end.followed {
+        o.number(key!("forks"), followed.forks);
+        o.number(key!("exits"), followed.exits);
+        o.number(key!("lives"), followed.lives);
+        o.number(key!("alive"), followed.alive);
+        o.number(key!("evicted"), followed.evicted);
+    }
     o.close();
     out.push(b'\n');
 }

@@ -7,11 +7,13 @@ mod aggregate;
 mod command;
 mod histogram;
 mod hit;
+mod life;
 mod load;
 mod place;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tree;
 
 use std::io::Write;
 
@@ -21,6 +23,7 @@ use crate::enrich::Users;
 use crate::event::{ExecEvent, Lost, WallClock, errno_name};
 use crate::place::Located;
 use text::Line;
+pub use tree::Tree;
 
 /// Below this width there is no point in cutting.
 const MIN_WIDTH: usize = 40;
@@ -132,6 +135,7 @@ impl Table {
             self.cell.push(b' ');
         }
         let room = width.saturating_sub(cell_width(&self.cell));
+        self.line.clear();
         command::command(event, room, &mut self.line);
 
         let paint = event.failed().then_some(Paint::Failure);

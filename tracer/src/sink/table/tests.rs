@@ -4,6 +4,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
+mod tree;
+
 use super::*;
 use crate::event::simulate::SimulatedExec;
 use crate::event::{Assembler, EnvWanted, Event, Limits, LostReason, Unavailable};
