@@ -8,8 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tracer::event::simulate::{self, SimulatedExec, records_from};
 use tracer::event::{
-    AliveEvent, ArgShape, Args, Assembler, Cut, Ending, EnvWanted, Event, ExecEvent, GapReason, Limits, Missing, ProcessId,
-    Unavailable, Value, WallClock,
+    AliveEvent, ArgShape, Args, Assembler, Cut, Ending, EnvWanted, Event, ExecEvent, GapReason, Limits,
+    Missing, ProcessId, Unavailable, Value, WallClock,
 };
 use tracer::sink::{Around, Sink};
 use tracer_common::{AliveEnd, cut, field, flag, life_flag};
