@@ -6,13 +6,13 @@ use std::num::NonZeroU32;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tracer::event::simulate::{SimulatedExec, records_from};
+use tracer::event::simulate::{self, SimulatedExec, records_from};
 use tracer::event::{
-    ArgShape, Args, Assembler, Cut, EnvWanted, Event, ExecEvent, GapReason, Limits, Missing, ProcessId,
-    Unavailable, Value, WallClock,
+    AliveEvent, ArgShape, Args, Assembler, Cut, Ending, EnvWanted, Event, ExecEvent, GapReason, Limits,
+    Missing, ProcessId, Unavailable, Value, WallClock,
 };
 use tracer::sink::{Around, Sink};
-use tracer_common::{cut, field, flag};
+use tracer_common::{AliveEnd, cut, field, flag, life_flag};
 
 /// Pushes all records, and checks the event that comes of the last one.
 fn check(exec: &SimulatedExec, assembler: &mut Assembler, check: impl FnOnce(&ExecEvent<'_>)) {
@@ -70,6 +70,78 @@ fn an_exec_is_decoded() {
         assert!(event.env.is_none() && !event.failed());
         event.each_missing(|name, _| panic!("{name} is missing"));
     });
+}
+
+#[test]
+fn a_birth_and_an_end_are_decoded() {
+    let mut assembler = Assembler::default();
+    let record = simulate::fork_record(simulate::example_fork());
+    let Some(Event::Fork(fork)) = assembler.push(&record).unwrap() else { panic!("no fork") };
+    let id = ProcessId { pid: 4242, start_ns: 81_234_000_000 };
+    let parent = ProcessId { pid: 4000, start_ns: 60_000_000_000 };
+    assert_eq!((fork.id, fork.parent_id), (Value::Known(id), Value::Known(parent)));
+    assert_eq!((fork.pid, fork.ppid, fork.maker, fork.maker_tid), (4242, Value::Known(4000), 4000, 4000));
+    assert_eq!((fork.comm, fork.quiet), (&b"bash"[..], false));
+    fork.each_missing(|name, _| panic!("{name} is missing"));
+
+    let mut exit = simulate::example_exit();
+    exit.flags = life_flag::QUIET | life_flag::THREADS_CUT;
+    let record = simulate::exit_record(exit);
+    let Some(Event::Exit(exit)) = assembler.push(&record).unwrap() else { panic!("no exit") };
+    assert_eq!((exit.id, exit.duration_ns()), (Value::Known(id), Some(1_266_000_000)));
+    assert_eq!((exit.ending, exit.quiet), (Value::Known(Ending::Exited(1)), true));
+    assert_eq!(exit.usage.user_ns, Value::Partial(3_750_000, Cut::Threads));
+    assert_eq!(exit.usage.max_rss_bytes, Value::Known(2 << 20));
+    exit.each_missing(|name, _| panic!("{name} is missing"));
+}
+
+#[test]
+fn a_snapshot_is_decoded() {
+    let mut assembler = Assembler::default();
+    let (mut alive, exe) = simulate::example_alive();
+    let mut check = |alive, then: &dyn Fn(&AliveEvent<'_>)| {
+        let record = simulate::alive_record(alive, &exe);
+        let Some(Event::Alive(event)) = assembler.push(&record).unwrap() else { panic!("none") };
+        then(&event);
+    };
+    check(alive, &|event| {
+        assert_eq!((event.pid, event.ppid, event.comm), (4000, Value::Known(1), &b"bash"[..]));
+        assert_eq!(event.exe, Value::Known(Some(&b"/usr/bin/bash"[..])));
+    });
+    alive.cut = cut::EXE;
+    check(alive, &|event| {
+        assert_eq!(event.exe, Value::Partial(Some(&b"usr/bin/bash"[..]), Cut::PathStart));
+    });
+    alive.missing = field::EXE | field::START;
+    check(alive, &|event| {
+        assert_eq!((event.exe, event.id.missing()), (Value::Missing(Missing::Unread), Some(Missing::Unread)));
+    });
+    alive.flags = life_flag::KERNEL_THREAD;
+    check(alive, &|event| assert_eq!(event.exe, Value::Known(None)));
+
+    let record = simulate::alive_end_record(AliveEnd { told: 5, dropped: 1, ..AliveEnd::default() });
+    let Some(Event::AliveEnd(end)) = assembler.push(&record).unwrap() else { panic!("no end") };
+    assert_eq!((end.told, end.dropped), (5, 1));
+}
+
+#[test]
+fn a_record_that_is_too_short_is_an_error() {
+    let (alive, exe) = simulate::example_alive();
+    for record in [
+        simulate::fork_record(simulate::example_fork()),
+        simulate::exit_record(simulate::example_exit()),
+        simulate::alive_record(alive, &exe),
+        simulate::alive_end_record(AliveEnd::default()),
+    ] {
+        for len in 0..record.len() {
+            let mut short = record[..len].to_vec();
+            assert!(Assembler::default().push(&short).is_err());
+            if let Some(size) = short.get_mut(..4) {
+                size.copy_from_slice(&(len as u32).to_le_bytes());
+            }
+            assert!(Assembler::default().push(&short).is_err(), "{len} of {}", record.len());
+        }
+    }
 }
 
 #[test]
@@ -279,11 +351,15 @@ proptest! {
         let mut sink = Sink::Json(WallClock::default());
         let mut out = Vec::new();
         for record in &records_from(&data) {
-            if let Ok(Some(Event::Exec(event))) = assembler.push(record) {
-                out.clear();
-                sink.exec(&event, Around::default(), &mut out);
-                serde_json::from_slice::<serde_json::Value>(&out).unwrap();
+            let Ok(Some(event)) = assembler.push(record) else { continue };
+            out.clear();
+            match &event {
+                Event::Exec(exec) => sink.exec(exec, Around::default(), &mut out),
+                Event::Fork(fork) => sink.fork(fork, Around::default(), &mut out),
+                Event::Exit(exit) => sink.exit(exit, Around::default(), &mut out),
+                Event::Alive(_) | Event::AliveEnd(_) | Event::Cgroup(_) => continue,
             }
+            serde_json::from_slice::<serde_json::Value>(&out).unwrap();
         }
     }
 

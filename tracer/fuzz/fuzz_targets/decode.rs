@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use tracer::event::simulate::records_from;
-use tracer::event::{Assembler, EnvWanted, Event, Limits, LossTracker, Unavailable};
+use tracer_common::Class;
+use tracer::event::{Assembler, EnvWanted, Event, Limits, LossTracker, Missing, Unavailable};
 
 fuzz_target!(|data: &[u8]| {
     let (config, data) = data.split_at(data.len().min(2));
@@ -16,22 +17,28 @@ fuzz_target!(|data: &[u8]| {
     };
     let env = EnvWanted::Named(vec![b"PATH".to_vec()]);
     let mut assembler = Assembler::new(limits, env, Unavailable::default());
-    let mut losses = LossTracker::new(4, 0);
+    let mut losses = LossTracker::new(Class::Event, 4, 0);
     // Once raw, once mended.
     let _ = assembler.push(data);
     for record in &records_from(data) {
-        if let Ok(Some(Event::Exec(event))) = assembler.push(record) {
-            losses.event(event.cpu, event.seq, event.boot_ns, || 3);
-            event.each_missing(|name, reason| {
-                assert!(!name.is_empty() && !reason.to_string().is_empty())
-            });
-            if let Some(args) = event.argv.shown() {
-                let shown: u64 = args.iter().map(|arg| arg.bytes.len() as u64).sum();
-                let absent: u64 = args.gaps().iter().filter_map(|gap| gap.bytes).sum();
-                let total = event.argv_bytes.shown().unwrap_or(0);
-                assert!(shown + absent <= u64::from(total));
-                assert!(args.gaps().iter().all(|gap| gap.at <= args.len()));
+        match assembler.push(record) {
+            Ok(Some(Event::Exec(event))) => {
+                losses.event(event.cpu, event.seq, event.boot_ns, || 3);
+                event.each_missing(told);
+                if let (Some(args), Some(total)) = (event.argv.shown(), event.argv_bytes.shown()) {
+                    let shown: u64 = args.iter().map(|arg| arg.bytes.len() as u64).sum();
+                    let absent: u64 = args.gaps().iter().filter_map(|gap| gap.bytes).sum();
+                    assert!(shown + absent <= u64::from(total));
+                    assert!(args.gaps().iter().all(|gap| gap.at <= args.len()));
+                }
             }
+            Ok(Some(Event::Fork(event))) => event.each_missing(told),
+            Ok(Some(Event::Exit(event))) => event.each_missing(told),
+            _ => {}
         }
     }
 });
+
+fn told(name: &str, reason: Missing<'_>) {
+    assert!(!name.is_empty() && !reason.to_string().is_empty())
+}

@@ -1,11 +1,12 @@
-//! Whatever a record says, its JSON line parses and its table line is harmless.
+//! Whatever a record says, its JSON lines parse, and those of tables and trees are harmless.
 //! `cargo +nightly fuzz run render` in `tracer/`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tracer::event::simulate::records_from;
 use tracer::event::{Assembler, EnvWanted, Event, Limits, Unavailable, WallClock};
-use tracer::sink::{Around, Look, Sink, Table};
+use tracer::process::{self, ProcessTable};
+use tracer::sink::{Around, Look, Sink, Table, Tree};
 
 fuzz_target!(|data: &[u8]| {
     let (config, data) = data.split_at(data.len().min(3));
@@ -20,22 +21,48 @@ fuzz_target!(|data: &[u8]| {
         columns: Some(columns),
         ..Look::default()
     };
-    let table = Table::new(WallClock::default(), look, Default::default());
-    let mut table = Sink::Table(Box::new(table));
-    let mut json = Sink::Json(WallClock::default());
+    let table = || Table::new(WallClock::default(), look, Default::default());
+    let mut sinks = [
+        Sink::Json(WallClock::default()),
+        Sink::Table(Box::new(table())),
+        Sink::Tree(Box::new(Tree::new(table()))),
+    ];
+    let mut processes = ProcessTable::new(process::Limits {
+        processes: 16,
+        story_bytes: 1 << 14,
+    });
     let mut out = Vec::new();
     for record in &records_from(data) {
-        let Ok(Some(Event::Exec(event))) = assembler.push(record) else {
+        let Ok(Some(event)) = assembler.push(record) else {
             continue;
         };
-        out.clear();
-        json.exec(&event, Around::default(), &mut out);
-        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
-        serde_json::from_slice::<serde_json::Value>(&out).expect("JSON");
-        out.clear();
-        table.exec(&event, Around::default(), &mut out);
-        let line = std::str::from_utf8(&out).expect("UTF-8");
-        let line = line.strip_suffix('\n').expect("a line");
-        assert!(!line.chars().any(char::is_control), "{line:?}");
+        let known = processes.event(&event);
+        for sink in &mut sinks {
+            out.clear();
+            let around = Around {
+                ancestors: Some(known.ancestors(16)),
+                branch: Some(known.branch()),
+                ..Around::default()
+            };
+            match &event {
+                Event::Exec(exec) => sink.exec(exec, around, &mut out),
+                Event::Fork(fork) => sink.fork(fork, around, &mut out),
+                Event::Exit(exit) => {
+                    sink.exit(exit, around, &mut out);
+                    if let Some(life) = known.life(exit) {
+                        sink.life(&life, around, &mut out);
+                    }
+                }
+                Event::Alive(_) | Event::AliveEnd(_) | Event::Cgroup(_) => {}
+            }
+            for line in std::str::from_utf8(&out).expect("UTF-8").lines() {
+                match sink {
+                    Sink::Json(_) => {
+                        serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+                    }
+                    _ => assert!(!line.chars().any(char::is_control), "{line:?}"),
+                }
+            }
+        }
     }
 });

@@ -20,6 +20,7 @@ mod story;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use ancestors::{Ancestor, Ancestors, Chain};
 pub use life::{Before, Branch, Known, Life, Unseen};
