@@ -141,8 +141,10 @@ fn cut_by_shedding(exec: &Value) -> bool {
 
 /// When the storm is over, everything is shown again; and that is said.
 fn comes_back() {
-    let live = live::start(&["--max-overhead", "1%"]);
-    let mut made = storm_until(&live, "storm", |records| !of(records, "overhead").is_empty());
+    // An idle tracer costs as much as 1 % where guests are emulated on a busy host.
+    let live = live::start(&["--max-overhead", "4%", "--env", "*"]);
+    let tag = "x".repeat(TAG_BYTES);
+    let mut made = storm_until(&live, &tag, |records| !of(records, "overhead").is_empty());
     live::until("everything to be shown again", || {
         let records = live.records();
         let last = of(&records, "overhead").last().copied().cloned().expect("a record");
@@ -158,7 +160,7 @@ fn comes_back() {
     assert_eq!(execs.len() as u64 + withheld + ended.lost(), made as u64, "{}", ended.said);
     let last = execs.last().expect("an exec");
     assert_eq!((&last["argv"][1], last["cwd"].is_string()), (&"after-0".into(), true), "{last}");
-    assert!(ended.said.contains("leaves room below 1 %: everything is shown"), "{}", ended.said);
+    assert!(ended.said.contains("leaves room below 4 %: everything is shown"), "{}", ended.said);
 }
 
 fn stats() {
