@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::maps::{MapData, RingBuf};
 use tracer_common::Hook;
 
 use crate::plan::{Part, Skipped};
@@ -16,6 +15,7 @@ use super::{
     gate::Judgement,
     maps::{self, Inserted, Maps},
     misses::Misses,
+    ring::Ring,
     stats::{Counters, Stats},
 };
 
@@ -38,7 +38,7 @@ impl Link {
 /// Programs that run, and the ring that they fill.
 pub struct Attached {
     pub(super) links: Vec<Link>,
-    pub(super) ring: RingBuf<MapData>,
+    pub(super) ring: Ring,
     pub(super) stats: Stats,
     pub(super) misses: Vec<(Skipped, Misses)>,
     /// Ends of calls that were seen before calls were counted.
@@ -131,8 +131,9 @@ impl Attached {
         }
         let mut count = 0;
         while count < most {
-            let Some(item) = self.ring.next() else { break };
-            record(&item, &dropped);
+            if !self.ring.take(|bytes| record(bytes, &dropped)) {
+                break;
+            }
             count += 1;
         }
         count

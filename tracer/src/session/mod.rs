@@ -9,6 +9,7 @@
 mod attached;
 mod bpf;
 mod command;
+mod constants;
 mod error;
 mod gate;
 #[cfg(feature = "log")]
@@ -21,6 +22,7 @@ mod memlock;
 mod misses;
 mod privilege;
 pub mod probe;
+mod ring;
 mod stats;
 
 pub use attached::Attached;
@@ -37,7 +39,6 @@ use kernel_side::Kernel;
 
 use crate::{
     host::HostFacts,
-    object::KernelVersion,
     plan::{Plan, Refusal},
     profiles::KernelProfile,
 };
@@ -63,8 +64,9 @@ pub fn start(
 ) -> Result<Started, LoadError> {
     let mut refused = plan.refused.clone();
     let mut cause = Cause::Host;
+    let kernel = Kernel::of(facts);
     for &hook in &plan.candidates {
-        match start_family(plan, facts, precheck, hook, roots) {
+        match start_on(plan, &kernel, precheck, hook, roots) {
             Ok(attached) => return Ok(Started { attached, refused }),
             Err(error) => {
                 cause = cause.max(error.cause());
@@ -86,14 +88,18 @@ pub fn start_family(
     hook: Hook,
     roots: &[u32],
 ) -> Result<Attached, LoadError> {
+    start_on(plan, &Kernel::of(facts), precheck, hook, roots)
+}
+
+fn start_on(
+    plan: &Plan,
+    kernel: &Kernel<'_>,
+    precheck: Precheck,
+    hook: Hook,
+    roots: &[u32],
+) -> Result<Attached, LoadError> {
     memlock::raise();
-    let (major, minor) = facts.version;
-    let kernel = Kernel {
-        version: KernelVersion::new(major as u16, minor as u16, 0),
-        btf: facts.btf.as_ref().ok(),
-        possible_cpus: facts.possible_cpus,
-    };
-    let mut loaded = Loaded::load(plan, hook, &kernel, precheck)?;
+    let mut loaded = Loaded::load(plan, hook, kernel, precheck)?;
     loaded.follow(roots)?;
     loaded.attach()
 }
@@ -103,11 +109,10 @@ pub fn start_family(
 /// # Errors
 /// The object does not fit that kernel.
 pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<Judgement>, LoadError> {
-    let kernel =
-        Kernel { version: kernel.version, btf: Some(&kernel.btf), possible_cpus: kernel.config.nr_cpus };
+    let kernel = Kernel::profiled(kernel);
     let object = kernel_side::object(plan, hook)?;
     let target = kernel.target();
     let resolved = object.resolve(&target)?;
     let programs = kernel_side::programs(&object, &resolved, &kernel, &plan.parts(hook))?;
-    Ok(gate::judge(&resolved, &programs, &kernel.profile()))
+    Ok(gate::judge(&resolved, &programs, kernel.profile()))
 }
