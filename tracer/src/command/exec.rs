@@ -151,6 +151,7 @@ impl Prepared {
             unavailable: &self.plan.unavailable,
         };
         show.sink.start(&start, &mut show.batch.bytes);
+        session::memory::settle();
         let traced = Execs { show, attached: self.started.attached, to: config.output.clone(), end: None };
         let bounds =
             Bounds { duration: config.duration, count: config.count, interval: None, status: config.status };

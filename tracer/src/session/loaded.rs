@@ -86,7 +86,15 @@ impl Loaded {
                 Err(error) => return Err(error),
             }
         }
-        let loaded = Self { programs: loaded, maps, judged, hook, cpus: plan.cpus, buffer: plan.wishes.buffer, roots: 0 };
+        let loaded = Self {
+            programs: loaded,
+            maps,
+            judged,
+            hook,
+            cpus: plan.cpus,
+            buffer: plan.wishes.buffer,
+            roots: 0,
+        };
         let wishes = &plan.wishes;
         loaded.fill("PIDS", wishes.pids.iter().map(|pid| pid.to_ne_bytes()))?;
         loaded.fill("UIDS", wishes.uids.iter().map(|uid| uid.to_ne_bytes()))?;

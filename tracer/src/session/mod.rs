@@ -19,6 +19,7 @@ mod kprobe;
 mod loaded;
 mod maps;
 mod memlock;
+pub mod memory;
 mod misses;
 mod privilege;
 pub mod probe;

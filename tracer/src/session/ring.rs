@@ -98,7 +98,9 @@ impl Ring {
             if wanted {
                 let Some(record) = self.bytes(HEADER + len) else { return false };
                 // SAFETY: inside of the window. The record is finished: nobody writes to it before it is given back.
-                look(unsafe { std::slice::from_raw_parts(record.add(HEADER as usize).as_ptr(), len as usize) });
+                look(unsafe {
+                    std::slice::from_raw_parts(record.add(HEADER as usize).as_ptr(), len as usize)
+                });
             }
             self.at = after;
             // Pairs with the producer's load of it, before it takes the room.
@@ -131,7 +133,8 @@ impl Ring {
     /// Where the next `len` bytes of the ring lie.
     fn bytes(&mut self, len: u64) -> Option<NonNull<u8>> {
         let offset = self.at & (self.size - 1);
-        let within = |window: &Window| offset >= window.start && offset + len <= window.start + window.mapping.len;
+        let within =
+            |window: &Window| offset >= window.start && offset + len <= window.start + window.mapping.len;
         if !self.window.as_ref().is_some_and(within) {
             self.window = None;
             self.window = Some(self.open(offset, len)?);

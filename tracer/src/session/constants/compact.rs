@@ -75,7 +75,9 @@ fn drop_jumps_to_the_next(insns: &[Insn], kept: &mut [bool]) {
     loop {
         let mut changed = false;
         for at in (0..insns.len()).rev() {
-            let Some(insn) = insns.get(at).filter(|insn| insn.code == code::JA && insn.off >= 0) else { continue };
+            let Some(insn) = insns.get(at).filter(|insn| insn.code == code::JA && insn.off >= 0) else {
+                continue;
+            };
             let over = at + 1..at + 1 + insn.off as usize;
             let nothing = kept.get(over).is_some_and(|over| over.iter().all(|keep| !keep));
             if let Some(keep) = kept.get_mut(at).filter(|keep| **keep && nothing) {

@@ -92,7 +92,8 @@ pub fn start_telling(
     let cpus = facts.possible_cpus;
     let stats = Stats::map(named("STATS")?, cpus).map_err(LoadError::Stats)?;
     let counters = Shared::map(named("COUNTERS")?, cpus as usize * counter::LEN).map_err(LoadError::Stats)?;
-    let counts = Shared::map(named(fit::COUNTS)?, settings.sizes.counts as usize).map_err(LoadError::Stats)?;
+    let counts =
+        Shared::map(named(fit::COUNTS)?, settings.sizes.counts as usize).map_err(LoadError::Stats)?;
     let counted = Counted::of(run, &settings);
     Ok(Attached {
         outcome,

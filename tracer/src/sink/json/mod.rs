@@ -24,7 +24,8 @@ use crate::event::{
 pub(super) use aggregate::aggregate;
 pub(super) use probe::probe;
 pub(super) use probe_run::{probe_end, probe_start, withheld};
-use write::{Key, Object, array, base64, key, number, signed, string};
+pub(super) use write::PAIRS;
+use write::{Key, Object, array, base64, is_plain, key, number, plain, signed, string};
 
 /// Version of the lines' schema: raised when a field is removed or changes its type.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -97,7 +98,7 @@ pub fn exec(event: &ExecEvent<'_>, clock: WallClock, out: &mut Vec<u8>) {
     }
     if gone.0 || e.argv_unread > 0 {
         let mut missing = Object::open(o.key(key!("missing")));
-        event.each_missing(|name, reason| string(&reason.to_string(), missing.named(name)));
+        event.each_missing(|name, reason| string(&reason.text(), missing.named(name)));
         missing.close();
     }
     cut(&mut o, event);
@@ -172,6 +173,10 @@ fn byte_strings<'a>(
 ) {
     let mut utf8 = true;
     array(o.key(name), strings.clone(), |bytes, out| {
+        if let Some(bytes) = bytes.filter(|bytes| is_plain(bytes)) {
+            plain(bytes, out);
+            return;
+        }
         match bytes.map(|bytes| (bytes, str::from_utf8(bytes))) {
             None => out.extend_from_slice(b"null"),
             Some((_, Ok(text))) => string(text, out),
