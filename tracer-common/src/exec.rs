@@ -22,8 +22,8 @@ pub struct Exec {
     /// Boot-time nanoseconds at which the process, and its parent, started.
     pub start_ns: u64,
     pub parent_start_ns: u64,
-    /// Id of the process' cgroup (v2 hierarchy).
-    pub cgroup_id: u64,
+    /// Where the process is.
+    pub cgroups: crate::Cgroups,
     /// Bits of [`field`]: what could not be read, although this kernel has it.
     pub missing: u64,
     /// Process (thread group) id, and the parent's, in the initial pid namespace.
@@ -69,7 +69,7 @@ pub struct Exec {
     pub comm: [u8; 16],
     pub parent_comm: [u8; 16],
 }
-plain!(Exec, 232);
+plain!(Exec, 248);
 
 /// Bits of [`Exec::flags`].
 pub mod flag {
@@ -91,6 +91,9 @@ pub mod flag {
     /// The call was an execveat that looked the name up below `dirfd`. In a successful exec the
     /// file name is then the kernel's own, `/dev/fd/N` or `/dev/fd/N/NAME`.
     pub const EXECVEAT: u32 = 1 << 7;
+    /// Nobody asked to see it: the table of processes does ([`crate::Class::Quiet`]). Arguments,
+    /// environment and working directory are not in it.
+    pub const QUIET: u32 = 1 << 8;
 }
 
 /// Bits of [`Exec::cut`]: which value is not whole.

@@ -18,8 +18,8 @@ pub struct Header {
     pub tid: u32,
     /// Nanoseconds since boot, suspended time included (`CLOCK_BOOTTIME`).
     pub boot_ns: u64,
-    /// For an event: its number among the events of `cpu`, from 1, without gaps but for losses.
-    /// For a chunk: its number within its event, from 0.
+    /// For an event: its number among the events of its class ([`crate::Class`]) on `cpu`, from 1, without gaps
+    /// but for losses. For a chunk: its number within its event, from 0. For others 0.
     pub seq: u64,
 }
 plain!(Header, 32);
@@ -34,6 +34,16 @@ pub enum Kind {
     Exec = 2,
     /// A hit of a probe: [`crate::probe::Probe`].
     Probe = 3,
+    /// A process was born: [`crate::Fork`].
+    Fork = 4,
+    /// A process ended: [`crate::Exit`].
+    Exit = 5,
+    /// A process that was alive when the trace began: [`crate::Alive`].
+    Alive = 6,
+    /// All of these have been told: [`crate::AliveEnd`].
+    AliveEnd = 7,
+    /// Where a control group lies: [`crate::CgroupPath`].
+    Cgroup = 8,
 }
 
 impl Kind {
@@ -43,6 +53,11 @@ impl Kind {
             1 => Some(Self::Chunk),
             2 => Some(Self::Exec),
             3 => Some(Self::Probe),
+            4 => Some(Self::Fork),
+            5 => Some(Self::Exit),
+            6 => Some(Self::Alive),
+            7 => Some(Self::AliveEnd),
+            8 => Some(Self::Cgroup),
             _ => None,
         }
     }

@@ -25,8 +25,51 @@ pub struct Knobs {
     pub cgroup_level: u32,
     /// Id of that cgroup.
     pub cgroup_id: u64,
+    /// Bits of [`follow`].
+    pub follow: u32,
+    /// 1: `sched_process_exit` says whether the thread is its process' last (since 6.16).
+    pub exit_says_last: u32,
+    /// Numbers of the v1 hierarchies whose groups events name; 0: none.
+    pub hierarchies: [u32; crate::V1_HIERARCHIES],
+    /// 1: the map SHED is looked at.
+    pub governed: u32,
+    /// 1: paths of control groups are sent.
+    pub places: u32,
 }
-plain!(Knobs, 32);
+plain!(Knobs, 56);
+
+/// Bits of [`Knobs::follow`]: what is told beside executions.
+pub mod follow {
+    /// Forks and exits that pass the filters are events of their own.
+    pub const FORK: u32 = 1 << 0;
+    pub const EXIT: u32 = 1 << 1;
+    /// Executions that pass the filters are events. Without it they serve the table alone.
+    pub const EXEC: u32 = 1 << 2;
+    /// Every fork, exec and exit is told, quietly where it is no event, so that the table of processes is whole.
+    pub const TABLE: u32 = 1 << 3;
+}
+
+/// What a run that costs too much leaves out, written by user space while it runs: the one value of the map SHED.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shed {
+    /// Bits of [`shed`].
+    pub fields: u32,
+    /// One event of this many is produced, by [`crate::Class`]; 0 and 1: each. [`crate::Class::Quiet`] is not sampled.
+    pub sample: [u32; 4],
+    pub reserved: [u32; 3],
+}
+plain!(Shed, 32);
+
+/// Bits of [`Shed::fields`]: optional fields of an exec, which are then missing with the reason.
+pub mod shed {
+    pub const ENV: u32 = 1 << 0;
+    pub const CWD: u32 = 1 << 1;
+    /// Arguments beyond the first 4 KiB or so: `cut` says how much there was.
+    pub const LONG_ARGV: u32 = 1 << 2;
+    /// Namespaces, audit ids, effective ids.
+    pub const IDS: u32 = 1 << 3;
+}
 
 /// Bits of [`Knobs::filters`]: an event has to pass every one that is set.
 pub mod filter {
@@ -99,8 +142,41 @@ pub struct Offsets {
     pub bprm_fdpath: u32,
     pub bprm_argc: u32,
     pub bprm_per_clear: u32,
+    pub task_cgroups: u32,
+    pub css_set_dfl_cgrp: u32,
+    pub css_set_cgrp_links: u32,
+    pub cset_link_cgrp: u32,
+    pub cset_link_cgrp_link: u32,
+    pub cgroup_kn: u32,
+    pub cgroup_root: u32,
+    pub cgroup_root_hierarchy_id: u32,
+    pub kernfs_node_id: u32,
+    pub kernfs_node_name: u32,
+    pub kernfs_node_parent: u32,
+    pub task_exit_code: u32,
+    pub task_utime: u32,
+    pub task_stime: u32,
+    pub task_sum_exec_runtime: u32,
+    pub task_min_flt: u32,
+    pub task_maj_flt: u32,
+    pub task_ioac: u32,
+    pub task_thread_node: u32,
+    pub signal_flags: u32,
+    pub signal_group_exit_code: u32,
+    pub signal_utime: u32,
+    pub signal_stime: u32,
+    pub signal_sum_sched_runtime: u32,
+    pub signal_min_flt: u32,
+    pub signal_maj_flt: u32,
+    pub signal_maxrss: u32,
+    pub signal_ioac: u32,
+    pub signal_nr_threads: u32,
+    pub signal_thread_head: u32,
+    pub ioac_read_bytes: u32,
+    pub cred_uid: u32,
+    pub cred_gid: u32,
 }
-plain!(Offsets, 204);
+plain!(Offsets, 336);
 
 impl Default for Offsets {
     fn default() -> Self {

@@ -9,19 +9,23 @@
 #![no_std]
 
 pub mod aggregate;
+mod cgroup;
 mod chunk;
 mod exec;
 mod header;
 pub mod kfunc;
 mod knobs;
+mod life;
 pub mod probe;
 mod stats;
 
+pub use cgroup::{CgroupPath, Cgroups, V1_HIERARCHIES, cgroup_cut};
 pub use chunk::{CHUNK_BYTES, Chunk, Stream};
 pub use exec::{Exec, MAX_UNREADABLE, cut, field, flag};
 pub use header::{Header, Hook, Kind};
-pub use knobs::{ABSENT, Knobs, Offsets, filter};
-pub use stats::CpuStats;
+pub use knobs::{ABSENT, Knobs, Offsets, Shed, filter, follow, shed};
+pub use life::{Alive, AliveEnd, Exit, Fork, exit_field, life_flag};
+pub use stats::{Class, ClassStats, CpuStats};
 
 /// A type whose every byte pattern is a value and which has no padding: it can be read from, and
 /// written to, a ring buffer or a map as plain bytes.

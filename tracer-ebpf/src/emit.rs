@@ -45,8 +45,8 @@ pub(crate) unsafe fn event(scratch: *mut Scratch) {
     unsafe {
         let record = (&raw mut (*scratch).record).cast::<Exec>();
         let Some(stats) = stats() else { return };
-        let seq = (&raw const (*stats).seq).read_volatile() + 1;
-        (&raw mut (*stats).seq).write_volatile(seq);
+        let seq = (&raw const (*stats).classes[0].seq).read_volatile() + 1;
+        (&raw mut (*stats).classes[0].seq).write_volatile(seq);
         (*record).header.seq = seq;
         // The bound that the verifier needs; a record never comes near it.
         let size = get!(scratch, end) & 0x7fff;
@@ -57,7 +57,7 @@ pub(crate) unsafe fn event(scratch: *mut Scratch) {
         let err =
             bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), record.cast(), u64::from(size), 0);
         if err != 0 {
-            count(&raw mut (*stats).dropped);
+            count(&raw mut (*stats).classes[0].dropped);
         }
     }
 }

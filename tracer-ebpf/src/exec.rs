@@ -68,7 +68,7 @@ unsafe fn begin(slot: Slot, hook: Hook, caller: u32, outcome: Outcome) -> Option
         (*e).gid = (uid_gid >> 32) as u32;
         (*e).dirfd = AT_FDCWD;
         if knob!(cgroups) != 0 {
-            (*e).cgroup_id = bpf_get_current_cgroup_id();
+            (*e).cgroups.v2 = bpf_get_current_cgroup_id();
         }
         set!(scratch, end, size_of::<Exec>() as u32);
         task_fields(e, task);

@@ -25,6 +25,11 @@ pub(crate) static KNOBS: Knobs = Knobs {
     cgroups: 0,
     cgroup_level: 0,
     cgroup_id: 0,
+    follow: 0,
+    exit_says_last: 0,
+    hierarchies: [0; 2],
+    governed: 0,
+    places: 0,
 };
 
 /// The offset of one member: a constant for the verifier, unknown to the compiler.

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use tracer::event::simulate::SimulatedExec;
-use tracer::event::{Assembler, WallClock};
-use tracer::sink::{Look, Sink, Table};
+use tracer::event::{Assembler, Event, WallClock};
+use tracer::sink::{Around, Look, Sink, Table};
 
 const EVENTS: u32 = 1_000_000;
 
@@ -26,8 +26,8 @@ fn main() -> anyhow::Result<()> {
             for _ in 0..EVENTS {
                 out.clear();
                 let event = black_box(assembler.push(black_box(&record))?);
-                if let (Some(event), Some(sink)) = (event, &mut sink) {
-                    sink.exec(&event, &mut out);
+                if let (Some(Event::Exec(event)), Some(sink)) = (event, &mut sink) {
+                    sink.exec(&event, Around::default(), &mut out);
                 }
                 black_box(&out);
             }

@@ -8,10 +8,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tracer::event::simulate::{SimulatedExec, records_from};
 use tracer::event::{
-    ArgShape, Args, Assembler, Cut, EnvWanted, ExecEvent, GapReason, Limits, Missing, ProcessId, Unavailable,
-    Value, WallClock,
+    ArgShape, Args, Assembler, Cut, EnvWanted, Event, ExecEvent, GapReason, Limits, Missing, ProcessId,
+    Unavailable, Value, WallClock,
 };
-use tracer::sink::Sink;
+use tracer::sink::{Around, Sink};
 use tracer_common::{cut, field, flag};
 
 /// Pushes all records, and checks the event that comes of the last one.
@@ -21,7 +21,7 @@ fn check(exec: &SimulatedExec, assembler: &mut Assembler, check: impl FnOnce(&Ex
     for chunk in chunks {
         assert!(assembler.push(chunk).unwrap().is_none());
     }
-    check(&assembler.push(last).unwrap().unwrap());
+    check(&assembler.push(last).unwrap().and_then(Event::exec).unwrap());
 }
 
 fn check_default(exec: &SimulatedExec, then: impl FnOnce(&ExecEvent<'_>)) {
@@ -174,7 +174,7 @@ fn interleaved_events_do_not_mix() {
     let mut seen = Vec::new();
     for (a, b) in first.records().iter().zip(&second.records()) {
         for record in [a, b] {
-            if let Some(event) = assembler.push(record).unwrap() {
+            if let Some(Event::Exec(event)) = assembler.push(record).unwrap() {
                 seen.push(whole(&event.argv.shown().unwrap()));
             }
         }
@@ -279,9 +279,9 @@ proptest! {
         let mut sink = Sink::Json(WallClock::default());
         let mut out = Vec::new();
         for record in &records_from(&data) {
-            if let Ok(Some(event)) = assembler.push(record) {
+            if let Ok(Some(Event::Exec(event))) = assembler.push(record) {
                 out.clear();
-                sink.exec(&event, &mut out);
+                sink.exec(&event, Around::default(), &mut out);
                 serde_json::from_slice::<serde_json::Value>(&out).unwrap();
             }
         }
@@ -311,7 +311,7 @@ proptest! {
             records[shortened].truncate(len);
         }
         for record in &records {
-            if let Ok(Some(event)) = assembler.push(record) {
+            if let Ok(Some(Event::Exec(event))) = assembler.push(record) {
                 if let Some(args) = event.argv.shown() {
                     args.iter().for_each(drop);
                 }

@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tracer::event::{LossTracker, Lost};
-use tracer_common::CpuStats;
+use tracer_common::{Class, ClassStats, CpuStats};
 
 const CPUS: usize = 3;
+const CLASS: usize = Class::Exit as usize;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -43,8 +44,8 @@ struct Kernel {
 
 impl Kernel {
     fn begin(&mut self, cpu: usize) {
-        self.stats[cpu].seq += 1;
-        self.under_way[cpu].push((self.stats[cpu].seq, self.now));
+        self.stats[cpu].classes[CLASS].seq += 1;
+        self.under_way[cpu].push((self.stats[cpu].classes[CLASS].seq, self.now));
     }
 
     fn end(&mut self, cpu: usize, room: bool) {
@@ -54,18 +55,18 @@ impl Kernel {
         if room {
             self.ring.push_back((cpu, seq, ns));
         } else {
-            self.stats[cpu].dropped += 1;
+            self.stats[cpu].classes[CLASS].dropped += 1;
             self.drops.push((cpu, ns));
         }
     }
 
     fn dropped(&self) -> u64 {
-        self.stats.iter().map(|stats| stats.dropped).sum()
+        self.stats.iter().map(|stats| stats.classes[CLASS].dropped).sum()
     }
 
     fn read(&mut self, tracker: &mut LossTracker, told: &mut Vec<Lost>) {
         if let Some((cpu, seq, ns)) = self.ring.pop_front() {
-            let dropped = self.stats[cpu].dropped;
+            let dropped = self.stats[cpu].classes[CLASS].dropped;
             told.extend(tracker.event(cpu as u32, seq, ns, || dropped));
         }
     }
@@ -87,7 +88,7 @@ proptest! {
     #[test]
     fn the_total_is_exact(steps in vec(step(), 0..200)) {
         let mut kernel = Kernel::default();
-        let mut tracker = LossTracker::new(CPUS, 0);
+        let mut tracker = LossTracker::new(Class::Exit, CPUS, 0);
         let mut told = Vec::new();
         for step in steps {
             kernel.now += 1000;
@@ -121,7 +122,7 @@ proptest! {
     #[test]
     fn losses_are_told_where_they_happened(events in vec((0..CPUS, any::<bool>(), 0u8..8), 0..200)) {
         let mut kernel = Kernel::default();
-        let mut tracker = LossTracker::new(CPUS, 0);
+        let mut tracker = LossTracker::new(Class::Exit, CPUS, 0);
         let mut told = Vec::new();
         for (cpu, room, poll) in events {
             kernel.now += 1000;
@@ -134,7 +135,7 @@ proptest! {
             if poll == 0 {
                 kernel.poll(cpu, &mut tracker, &mut told);
                 let seen = told.iter().filter(|lost| lost.cpu == Some(cpu as u32)).map(|lost| lost.count).sum::<u64>();
-                prop_assert_eq!(seen, kernel.stats[cpu].dropped);
+                prop_assert_eq!(seen, kernel.stats[cpu].classes[CLASS].dropped);
             }
         }
         for cpu in 0..CPUS {
@@ -152,7 +153,7 @@ proptest! {
 
 #[test]
 fn an_overtaken_event_is_no_loss() {
-    let mut tracker = LossTracker::new(1, 0);
+    let mut tracker = LossTracker::new(Class::Exit, 1, 0);
     assert_eq!(tracker.event(0, 1, 10, || 0), None);
     assert_eq!(tracker.event(0, 3, 30, || 0), None);
     assert_eq!(tracker.event(0, 2, 20, || 0), None);
@@ -161,9 +162,10 @@ fn an_overtaken_event_is_no_loss() {
 
 #[test]
 fn a_loss_without_a_later_event_is_told_once() {
-    let mut tracker = LossTracker::new(1, 0);
+    let mut tracker = LossTracker::new(Class::Exit, 1, 0);
     assert_eq!(tracker.event(0, 1, 10, || 0), None);
-    let stats = CpuStats { seq: 4, dropped: 3, ..CpuStats::default() };
+    let mut stats = CpuStats::default();
+    stats.classes[CLASS] = ClassStats { seq: 4, dropped: 3, withheld: 0 };
     let mut told = Vec::new();
     tracker.poll(0, &stats, 100, |lost| told.push(lost));
     tracker.poll(0, &stats, 200, |lost| told.push(lost));

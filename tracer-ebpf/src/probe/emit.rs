@@ -100,13 +100,13 @@ pub(crate) fn event(index: u32) {
     // SAFETY: the record lies in working memory; `stats` is a map's value.
     unsafe {
         (*record).header.cpu = cpu();
-        (*record).header.seq = next(&raw mut (*stats).seq) + 1;
+        (*record).header.seq = next(&raw mut (*stats).classes[0].seq) + 1;
         // The bound that the verifier needs; a record never comes near it.
         let size = (scratch::texts(block) + (*record).text_len) & OFFSET_MASK;
         (*record).header.size = size;
         let ring = (&raw const EVENTS).cast_mut().cast();
         if bpf_ringbuf_output(ring, record.cast(), u64::from(size), 0) != 0 {
-            count(&raw mut (*stats).dropped);
+            count(&raw mut (*stats).classes[0].dropped);
         }
     }
 }

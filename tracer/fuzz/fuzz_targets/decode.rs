@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tracer::event::simulate::records_from;
-use tracer::event::{Assembler, EnvWanted, Limits, LossTracker, Unavailable};
+use tracer::event::{Assembler, EnvWanted, Event, Limits, LossTracker, Unavailable};
 
 fuzz_target!(|data: &[u8]| {
     let (config, data) = data.split_at(data.len().min(2));
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     // Once raw, once mended.
     let _ = assembler.push(data);
     for record in &records_from(data) {
-        if let Ok(Some(event)) = assembler.push(record) {
+        if let Ok(Some(Event::Exec(event))) = assembler.push(record) {
             losses.event(event.cpu, event.seq, event.boot_ns, || 3);
             event.each_missing(|name, reason| {
                 assert!(!name.is_empty() && !reason.to_string().is_empty())

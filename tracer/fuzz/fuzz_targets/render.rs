@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use tracer::event::simulate::records_from;
-use tracer::event::{Assembler, EnvWanted, Limits, Unavailable, WallClock};
-use tracer::sink::{Look, Sink, Table};
+use tracer::event::{Assembler, EnvWanted, Event, Limits, Unavailable, WallClock};
+use tracer::sink::{Around, Look, Sink, Table};
 
 fuzz_target!(|data: &[u8]| {
     let (config, data) = data.split_at(data.len().min(3));
@@ -25,15 +25,15 @@ fuzz_target!(|data: &[u8]| {
     let mut json = Sink::Json(WallClock::default());
     let mut out = Vec::new();
     for record in &records_from(data) {
-        let Ok(Some(event)) = assembler.push(record) else {
+        let Ok(Some(Event::Exec(event))) = assembler.push(record) else {
             continue;
         };
         out.clear();
-        json.exec(&event, &mut out);
+        json.exec(&event, Around::default(), &mut out);
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
         serde_json::from_slice::<serde_json::Value>(&out).expect("JSON");
         out.clear();
-        table.exec(&event, &mut out);
+        table.exec(&event, Around::default(), &mut out);
         let line = std::str::from_utf8(&out).expect("UTF-8");
         let line = line.strip_suffix('\n').expect("a line");
         assert!(!line.chars().any(char::is_control), "{line:?}");

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use tracer_common::probe::operand;
+use tracer_common::{Class, probe::operand};
 
 use crate::{
     event::{
@@ -58,7 +58,7 @@ impl Hits {
             batch: Batch::default(),
             decoder: ProbeDecoder::new(&run),
             run,
-            losses: LossTracker::new(cpus as usize, start_ns),
+            losses: LossTracker::new(Class::Event, cpus as usize, start_ns),
             events: 0,
             lost_otherwise: 0,
             skipped: 0,
@@ -107,7 +107,8 @@ impl Hits {
 
     /// Tells a loss that belongs to no CPU.
     fn lost(&mut self, count: u64, now_ns: u64, reason: LostReason) {
-        let lost = Lost { cpu: None, count, from_ns: self.start_ns, to_ns: now_ns, reason };
+        let lost =
+            Lost { class: Class::Event, cpu: None, count, from_ns: self.start_ns, to_ns: now_ns, reason };
         self.sink.lost(&lost, &mut self.batch.bytes);
         self.lost_otherwise += count;
     }

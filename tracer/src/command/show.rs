@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use tracer_common::Hook;
+use tracer_common::{Class, Hook};
 
 use crate::{
-    event::{Assembler, End, EndReason, LossTracker, Lost, LostReason},
+    event::{Assembler, End, EndReason, Event, LossTracker, Lost, LostReason},
     session::Counters,
-    sink::{Batch, Sink},
+    sink::{Around, Batch, Sink},
 };
 
 /// The way of records to the output.
@@ -17,7 +17,8 @@ pub(super) struct Show {
     pub(super) sink: Sink,
     pub(super) batch: Batch,
     assembler: Assembler,
-    losses: LossTracker,
+    /// By class.
+    losses: [LossTracker; 4],
     events: u64,
     failed: u64,
     /// Lost otherwise than for want of room in the ring.
@@ -34,7 +35,7 @@ impl Show {
             sink,
             batch: Batch::default(),
             assembler,
-            losses: LossTracker::new(cpus as usize, start_ns),
+            losses: Class::ALL.map(|class| LossTracker::new(class, cpus as usize, start_ns)),
             events: 0,
             failed: 0,
             lost_otherwise: 0,
@@ -49,22 +50,24 @@ impl Show {
         self.events
     }
 
-    /// Takes one record of the ring. `dropped` reads a CPU's counter.
-    pub(super) fn record(&mut self, record: &[u8], dropped: impl FnOnce(u32) -> u64, now_ns: u64) {
+    /// Takes one record of the ring. `dropped` reads a CPU's counter of a class.
+    pub(super) fn record(&mut self, record: &[u8], dropped: &dyn Fn(u32, Class) -> u64, now_ns: u64) {
         match self.assembler.push(record) {
-            Ok(None) => {}
-            Ok(Some(event)) => {
+            Ok(Some(Event::Exec(event))) => {
                 let cpu = event.cpu;
-                let lost = self.losses.event(cpu, event.seq, event.boot_ns, || dropped(cpu));
+                let class = if event.quiet { Class::Quiet } else { Class::Event };
+                let losses = &mut self.losses[class as usize];
+                let lost = losses.event(cpu, event.seq, event.boot_ns, || dropped(cpu, class));
                 if let Some(lost) = lost {
                     self.sink.lost(&lost, &mut self.batch.bytes);
                 }
-                self.sink.exec(&event, &mut self.batch.bytes);
+                self.sink.exec(&event, Around::default(), &mut self.batch.bytes);
                 self.batch.events += 1;
                 self.events += 1;
                 self.failed += u64::from(event.failed());
                 self.by_hook.entry(event.hook.name()).or_insert((event.hook, 0)).1 += 1;
             }
+            Ok(_) => {}
             Err(error) => {
                 eprintln!("tracer: a record cannot be understood, which is a bug: {error}");
                 self.lost(1, now_ns, LostReason::Undecodable);
@@ -74,7 +77,8 @@ impl Show {
 
     /// Tells a loss that belongs to no CPU.
     pub(super) fn lost(&mut self, count: u64, now_ns: u64, reason: LostReason) {
-        let lost = Lost { cpu: None, count, from_ns: self.start_ns, to_ns: now_ns, reason };
+        let lost =
+            Lost { class: Class::Event, cpu: None, count, from_ns: self.start_ns, to_ns: now_ns, reason };
         self.sink.lost(&lost, &mut self.batch.bytes);
         self.lost_otherwise += count;
     }
@@ -91,8 +95,10 @@ impl Show {
     /// Looks at the counters: losses are told although no event follows them.
     pub(super) fn poll(&mut self, counters: &Counters, now_ns: u64) {
         for (cpu, stats) in counters.cpus.iter().enumerate() {
-            let (sink, out) = (&mut self.sink, &mut self.batch.bytes);
-            self.losses.poll(cpu as u32, stats, now_ns, |lost| sink.lost(&lost, out));
+            for losses in &mut self.losses {
+                let (sink, out) = (&mut self.sink, &mut self.batch.bytes);
+                losses.poll(cpu as u32, stats, now_ns, |lost| sink.lost(&lost, out));
+            }
         }
     }
 
@@ -100,8 +106,10 @@ impl Show {
     /// `missed` returns were not shown by the kernel.
     pub(super) fn settle(&mut self, counters: &Counters, missed: u64, now_ns: u64) {
         for (cpu, stats) in counters.cpus.iter().enumerate() {
-            let (sink, out) = (&mut self.sink, &mut self.batch.bytes);
-            self.losses.settle(cpu as u32, stats, now_ns, |lost| sink.lost(&lost, out));
+            for losses in &mut self.losses {
+                let (sink, out) = (&mut self.sink, &mut self.batch.bytes);
+                losses.settle(cpu as u32, stats, now_ns, |lost| sink.lost(&lost, out));
+            }
         }
         if missed > 0 {
             self.lost(missed, now_ns, LostReason::MissedReturn);
@@ -110,12 +118,13 @@ impl Show {
 
     /// What the run came to.
     pub(super) fn end(&self, reason: EndReason, now_ns: u64) -> End {
+        let no_room = self.losses.iter().map(LossTracker::total).sum();
         End {
             boot_ns: now_ns,
             events: self.events,
             failed: self.failed,
-            lost: self.losses.total() + self.lost_otherwise,
-            no_room: self.losses.total(),
+            lost: no_room + self.lost_otherwise,
+            no_room,
             by_hook: self.by_hook.values().copied().collect(),
             duration_ns: now_ns.saturating_sub(self.start_ns),
             reason,

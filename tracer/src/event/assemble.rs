@@ -1,11 +1,14 @@
 //! Records in, events out: chunks are kept until their event joins them.
 
-use tracer_common::{Kind, cut, field};
+use tracer_common::{Exit, Fork, Kind, cut, field};
 
 use super::argv::{Extent, Scratch, Source, Unread};
 use super::exec::{self, Paths, Raw, Streams};
 use super::pending::{Chunks, Key, Pending, Stretches};
-use super::{ArgShape, Args, DecodeError, ExecEvent, GapReason, Limits, Unavailable, chunk, wire};
+use super::{
+    AliveEndEvent, AliveEvent, ArgShape, Args, CgroupEvent, DecodeError, ExecEvent, ExitEvent, ForkEvent,
+    GapReason, Limits, Unavailable, cgroup, chunk, life, wire,
+};
 
 /// The environment variables that events show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,28 @@ impl EnvWanted {
     }
 }
 
+/// What a record says, when it is whole.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is not kept")]
+pub enum Event<'a> {
+    Exec(ExecEvent<'a>),
+    Fork(ForkEvent<'a>),
+    Exit(ExitEvent<'a>),
+    Alive(AliveEvent<'a>),
+    AliveEnd(AliveEndEvent),
+    Cgroup(CgroupEvent<'a>),
+}
+
+impl<'a> Event<'a> {
+    /// The execution that it is, if it is one.
+    pub fn exec(self) -> Option<ExecEvent<'a>> {
+        match self {
+            Self::Exec(exec) => Some(exec),
+            _ => None,
+        }
+    }
+}
+
 /// Turns records into events.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -46,6 +71,10 @@ pub struct Assembler {
     environ: Scratch,
     /// The fixed part of the event that was returned last.
     exec: tracer_common::Exec,
+    fork: Fork,
+    exit: Exit,
+    found: life::Found,
+    cgroup: Vec<u8>,
 }
 
 impl Assembler {
@@ -61,11 +90,11 @@ impl Assembler {
         self.chunks.orphans()
     }
 
-    /// Takes one record from the ring: `None` for a chunk, an event for an exec.
+    /// Takes one record from the ring: `None` for a chunk, an event for others.
     ///
     /// # Errors
     /// If the record breaks the wire contract. Later records are not affected.
-    pub fn push<'a>(&'a mut self, record: &'a [u8]) -> Result<Option<ExecEvent<'a>>, DecodeError> {
+    pub fn push<'a>(&'a mut self, record: &'a [u8]) -> Result<Option<Event<'a>>, DecodeError> {
         let (header, record) = wire::header(record)?;
         let key = Key { tid: header.tid, boot_ns: header.boot_ns };
         match Kind::from_u16(header.kind) {
@@ -78,7 +107,20 @@ impl Assembler {
                     }
                 }
             }
-            Some(Kind::Exec) => self.exec(key, record).map(Some),
+            Some(Kind::Exec) => self.exec(key, record).map(|exec| Some(Event::Exec(exec))),
+            Some(Kind::Fork) => {
+                life::fork(record, &mut self.fork, &self.unavailable).map(|fork| Some(Event::Fork(fork)))
+            }
+            Some(Kind::Exit) => {
+                life::exit(record, &mut self.exit, &self.unavailable).map(|exit| Some(Event::Exit(exit)))
+            }
+            Some(Kind::Alive) => {
+                life::alive(record, &mut self.found, &self.unavailable).map(|alive| Some(Event::Alive(alive)))
+            }
+            Some(Kind::AliveEnd) => life::alive_end(record).map(|end| Some(Event::AliveEnd(end))),
+            Some(Kind::Cgroup) => {
+                cgroup::decode(record, &mut self.cgroup).map(|cgroup| Some(Event::Cgroup(cgroup)))
+            }
             Some(Kind::Probe) | None => {
                 Err(DecodeError::Kind { kind: header.kind, cpu: header.cpu, tid: header.tid })
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tracer_common::{Exec, Hook, cut, field, flag};
+use tracer_common::{Cgroups, Exec, Hook, cut, field, flag};
 
 use super::path::{self, PathStart};
 use super::{Args, Cut, DecodeError, Missing, Unavailable, Value, wire};
@@ -64,7 +64,9 @@ pub struct ExecEvent<'a> {
     pub cwd_deleted: bool,
     /// 0, or a negative errno.
     pub retval: i32,
+    /// In the v2 hierarchy.
     pub cgroup_id: Value<'a, u64>,
+    pub cgroups: Value<'a, Cgroups>,
     pub pid_ns: Value<'a, u32>,
     pub mnt_ns: Value<'a, u32>,
     pub ns_pid: Value<'a, u32>,
@@ -77,6 +79,8 @@ pub struct ExecEvent<'a> {
     pub kernel_started: bool,
     /// `None`: nobody asked for it.
     pub env: Option<Value<'a, Args<'a>>>,
+    /// Nobody asked to see it: it is for the table of processes.
+    pub quiet: bool,
 }
 
 impl<'a> ExecEvent<'a> {
@@ -202,8 +206,7 @@ pub(super) fn event<'a>(
     unavailable: &'a Unavailable,
 ) -> ExecEvent<'a> {
     let Raw { exec, hook, parts } = raw;
-    let gone = Gone { unread: exec.missing, unavailable };
-    let process = |pid, start_ns| ProcessId { pid, start_ns };
+    let gone = Gone::new(exec.missing, unavailable);
     let flag = |bit| exec.flags & bit != 0;
     let audit = |bit, id| match gone.unless(bit, id) {
         Value::Known(u32::MAX) => Value::Missing(Missing::NotSet),
@@ -215,10 +218,6 @@ pub(super) fn event<'a>(
     };
     let (filename, dirfd) = called_name(exec, parts.filename);
     let script = !parts.interp.is_empty() && parts.interp != parts.filename;
-    let parent_id = match gone.unless(field::PPID, ()) {
-        Value::Missing(reason) => Value::Missing(reason),
-        _ => gone.unless(field::PARENT_START, process(exec.ppid, exec.parent_start_ns)),
-    };
     ExecEvent {
         boot_ns: exec.header.boot_ns,
         cpu: exec.header.cpu,
@@ -229,7 +228,7 @@ pub(super) fn event<'a>(
         ppid: gone.unless(field::PPID, exec.ppid),
         parent_comm: gone.unless(field::PARENT_COMM, name(&exec.parent_comm)),
         id: gone.unless(field::START, process(exec.pid, exec.start_ns)),
-        parent_id,
+        parent_id: gone.parent(exec.ppid, exec.parent_start_ns),
         uid: exec.uid,
         gid: exec.gid,
         euid: gone.unless(field::EUID, exec.euid),
@@ -259,7 +258,8 @@ pub(super) fn event<'a>(
         cwd: path(field::CWD, cut::CWD, &paths.cwd),
         cwd_deleted: flag(flag::CWD_DELETED),
         retval: exec.retval,
-        cgroup_id: gone.unless(field::CGROUP, exec.cgroup_id),
+        cgroup_id: gone.unless(field::CGROUP, exec.cgroups.v2),
+        cgroups: gone.unless(field::CGROUP, exec.cgroups),
         pid_ns: gone.unless(field::PID_NS, exec.pid_ns),
         mnt_ns: gone.unless(field::MNT_NS, exec.mnt_ns),
         ns_pid: gone.unless(field::NS_PID, exec.ns_pid),
@@ -269,18 +269,31 @@ pub(super) fn event<'a>(
         compat: flag(flag::COMPAT),
         kernel_started: flag(flag::KERNEL),
         env: streams.env.map(|env| gone.unless(field::ENV, env)),
+        quiet: flag(flag::QUIET),
     }
 }
 
 /// The fields that are missing, and why.
 #[derive(Clone, Copy)]
-struct Gone<'a> {
+pub(super) struct Gone<'a> {
     unread: u64,
     unavailable: &'a Unavailable,
 }
 
 impl<'a> Gone<'a> {
-    fn unless<T>(self, field: u64, value: T) -> Value<'a, T> {
+    pub(super) fn new(unread: u64, unavailable: &'a Unavailable) -> Self {
+        Self { unread, unavailable }
+    }
+
+    /// A parent: it has no identity without a pid.
+    pub(super) fn parent(self, ppid: u32, start_ns: u64) -> Value<'a, ProcessId> {
+        match self.unless(field::PPID, ()) {
+            Value::Missing(reason) => Value::Missing(reason),
+            _ => self.unless(field::PARENT_START, process(ppid, start_ns)),
+        }
+    }
+
+    pub(super) fn unless<T>(self, field: u64, value: T) -> Value<'a, T> {
         if (self.unread | self.unavailable.mask()) & field == 0 {
             return Value::Known(value);
         }
@@ -321,8 +334,12 @@ fn called_name<'a>(exec: &Exec, filename: &'a [u8]) -> (&'a [u8], Option<i32>) {
     (filename, (exec.dirfd != NONE).then_some(exec.dirfd))
 }
 
+pub(super) fn process(pid: u32, start_ns: u64) -> ProcessId {
+    ProcessId { pid, start_ns }
+}
+
 /// The name in a NUL-padded array.
-fn name(comm: &[u8; 16]) -> &[u8] {
+pub(super) fn name(comm: &[u8; 16]) -> &[u8] {
     let end = comm.iter().position(|byte| *byte == 0);
     &comm[..end.unwrap_or(comm.len())]
 }

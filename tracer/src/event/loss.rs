@@ -17,7 +17,7 @@
 
 use std::collections::VecDeque;
 
-use tracer_common::CpuStats;
+use tracer_common::{Class, ClassStats, CpuStats};
 
 /// How long the counter may be ahead of the events before its losses are told without a gap. With
 /// polls every 250 ms, a loss is told within a second.
@@ -28,6 +28,7 @@ const MAX_GAPS: usize = 64;
 /// Events that the kernel side saw and could not deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
+    pub class: Class,
     /// The CPU, if the loss belongs to one.
     pub cpu: Option<u32>,
     pub count: u64,
@@ -73,9 +74,10 @@ impl LostReason {
     }
 }
 
-/// The account of every CPU.
+/// The account of every CPU, of one class of events.
 #[derive(Debug)]
 pub struct LossTracker {
+    class: Class,
     cpus: Vec<Cpu>,
 }
 
@@ -113,7 +115,7 @@ enum Unseen {
 
 impl LossTracker {
     /// The account of `cpus` CPUs, from a boot time on. Events of other CPUs are ignored.
-    pub fn new(cpus: usize, start_ns: u64) -> Self {
+    pub fn new(class: Class, cpus: usize, start_ns: u64) -> Self {
         let cpu = || Cpu {
             next: 1,
             last_ns: start_ns,
@@ -122,27 +124,29 @@ impl LossTracker {
             gaps: VecDeque::new(),
             waiting_since: None,
         };
-        Self { cpus: std::iter::repeat_with(cpu).take(cpus).collect() }
+        Self { class, cpus: std::iter::repeat_with(cpu).take(cpus).collect() }
     }
 
     /// Notes an event's number: a loss that it shows happened before it. `dropped` reads the
     /// CPU's counter; it is only asked when there is a gap.
     pub fn event(&mut self, cpu: u32, seq: u64, boot_ns: u64, dropped: impl FnOnce() -> u64) -> Option<Lost> {
-        self.cpus.get_mut(cpu as usize)?.event(cpu, seq, boot_ns, dropped)
+        self.cpus.get_mut(cpu as usize)?.event((self.class, cpu), seq, boot_ns, dropped)
     }
 
     /// Looks at a CPU's counters, at a boot time: call it for every CPU at least every 250 ms,
     /// best after the ring was emptied.
     pub fn poll(&mut self, cpu: u32, stats: &CpuStats, now_ns: u64, tell: impl FnMut(Lost)) {
         if let Some(state) = self.cpus.get_mut(cpu as usize) {
-            state.look(cpu, stats, now_ns, Unseen::Wait, tell);
+            let stats = &stats.classes[self.class as usize];
+            state.look((self.class, cpu), stats, now_ns, Unseen::Wait, tell);
         }
     }
 
     /// Looks at a CPU's final counters, after everything is detached and the ring is empty.
     pub fn settle(&mut self, cpu: u32, stats: &CpuStats, now_ns: u64, tell: impl FnMut(Lost)) {
         if let Some(state) = self.cpus.get_mut(cpu as usize) {
-            state.look(cpu, stats, now_ns, Unseen::Tell, tell);
+            let stats = &stats.classes[self.class as usize];
+            state.look((self.class, cpu), stats, now_ns, Unseen::Tell, tell);
         }
     }
 
@@ -152,8 +156,11 @@ impl LossTracker {
     }
 }
 
+/// Whose account it is: the class and the CPU.
+type Of = (Class, u32);
+
 impl Cpu {
-    fn event(&mut self, cpu: u32, seq: u64, boot_ns: u64, dropped: impl FnOnce() -> u64) -> Option<Lost> {
+    fn event(&mut self, of: Of, seq: u64, boot_ns: u64, dropped: impl FnOnce() -> u64) -> Option<Lost> {
         if seq < self.next {
             self.late(seq);
             return None;
@@ -174,7 +181,7 @@ impl Cpu {
         if missing == 0 {
             return None;
         }
-        let lost = self.confirm(cpu, &mut gap, dropped());
+        let lost = self.confirm(of, &mut gap, dropped());
         if gap.open > 0 {
             if self.gaps.len() == MAX_GAPS {
                 self.gaps.pop_front();
@@ -193,12 +200,13 @@ impl Cpu {
     }
 
     /// Tells as much of a gap as the counter confirms.
-    fn confirm(&mut self, cpu: u32, gap: &mut Gap, dropped: u64) -> Option<Lost> {
+    fn confirm(&mut self, of: Of, gap: &mut Gap, dropped: u64) -> Option<Lost> {
         let count = gap.open.min(dropped.saturating_sub(self.told));
         gap.open -= count;
         self.told += count;
         (count > 0).then_some(Lost {
-            cpu: Some(cpu),
+            class: of.0,
+            cpu: Some(of.1),
             count,
             from_ns: gap.from_ns,
             to_ns: gap.to_ns,
@@ -206,10 +214,10 @@ impl Cpu {
         })
     }
 
-    fn look(&mut self, cpu: u32, stats: &CpuStats, now_ns: u64, unseen: Unseen, mut tell: impl FnMut(Lost)) {
+    fn look(&mut self, of: Of, stats: &ClassStats, now_ns: u64, unseen: Unseen, mut tell: impl FnMut(Lost)) {
         let mut gaps = std::mem::take(&mut self.gaps);
         for gap in &mut gaps {
-            self.confirm(cpu, gap, stats.dropped).map(&mut tell);
+            self.confirm(of, gap, stats.dropped).map(&mut tell);
         }
         gaps.retain(|gap| gap.open > 0);
         self.gaps = gaps;
@@ -231,7 +239,8 @@ impl Cpu {
         self.told += unseen_count;
         self.ahead += unseen_count;
         tell(Lost {
-            cpu: Some(cpu),
+            class: of.0,
+            cpu: Some(of.1),
             count: unseen_count,
             from_ns: self.last_ns.min(now_ns),
             to_ns: now_ns,

@@ -1,7 +1,7 @@
 //! Ring bytes to events: one decoder per record.
 //!
 //! ```text
-//! record bytes -> header -> { chunk: kept | exec: joined with its chunks } -> ExecEvent
+//! record bytes -> header -> { chunk: kept | exec: joined with its chunks | others: as they are } -> Event
 //! hit record, points of the run -> ProbeEvent
 //! (cpu, seq), counters -> LossTracker -> Lost
 //! ```
@@ -15,11 +15,13 @@
 mod aggregate;
 mod argv;
 mod assemble;
+mod cgroup;
 mod chunk;
 mod datum;
 mod errno;
 mod error;
 mod exec;
+mod life;
 mod loss;
 mod path;
 mod pending;
@@ -32,11 +34,13 @@ mod wire;
 
 pub use aggregate::{Aggregate, Bucket, KeyPart, LeftOut, Measure, Measured, Row, Unit};
 pub use argv::{Arg, ArgShape, Args, Gap, GapReason, Limits};
-pub use assemble::{Assembler, EnvWanted};
+pub use assemble::{Assembler, EnvWanted, Event};
+pub use cgroup::CgroupEvent;
 pub use datum::Datum;
 pub use errno::errno_name;
 pub use error::DecodeError;
 pub use exec::{ExecEvent, ProcessId};
+pub use life::{AliveEndEvent, AliveEvent, Ending, ExitEvent, ForkEvent, Usage};
 pub use loss::{LossTracker, Lost, LostReason};
 pub use pending::{MAX_PENDING_BYTES, MAX_PENDING_EVENTS};
 pub use probe::{Frames, ProbeDecoder, ProbeEvent};

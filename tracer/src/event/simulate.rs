@@ -6,7 +6,7 @@
 
 mod hit;
 
-use tracer_common::{CHUNK_BYTES, Chunk, Exec, Header, Hook, Kind, Stream};
+use tracer_common::{CHUNK_BYTES, Cgroups, Chunk, Exec, Header, Hook, Kind, Stream};
 
 pub use hit::{SimulatedHit, example_run, hit_from, probe_record};
 
@@ -40,7 +40,7 @@ impl SimulatedExec {
             },
             start_ns: 81_234_000_000,
             parent_start_ns: 60_000_000_000,
-            cgroup_id: 4567,
+            cgroups: Cgroups { v2: 4567, ..Cgroups::default() },
             pid: 4242,
             ppid: 4000,
             uid: 1000,

@@ -55,6 +55,8 @@ pub enum Cut {
     Text(u32),
     /// A stack has as many frames as are kept: it may be deeper.
     Frames,
+    /// A sum over threads, of which there were more than the kernel side looks at.
+    Threads,
 }
 
 impl fmt::Display for Cut {
@@ -62,6 +64,7 @@ impl fmt::Display for Cut {
         f.write_str(match self {
             Self::PathStart => "the path is too long: its beginning is missing",
             Self::AtLeast => "a lower bound: the arguments were not read to their end",
+            Self::Threads => "a lower bound: the process had more threads than are summed up",
             Self::Text(limit) => {
                 return write!(f, "the text is longer than {limit} bytes: its end is missing");
             }
@@ -159,7 +162,8 @@ impl Unavailable {
 }
 
 /// The JSON fields that a bit of [`tracer_common::field`] stands for.
-const NAMES: [(u64, &[&str]); 20] = {
+const NAMES: [(u64, &[&str]); 25] = {
+    use tracer_common::exit_field::*;
     use tracer_common::field::*;
     [
         (START, &["id"]),
@@ -182,5 +186,10 @@ const NAMES: [(u64, &[&str]); 20] = {
         (ARGC, &["argc"]),
         (SET_ID, &["set_uid", "set_gid", "privilege"]),
         (DIRFD, &["dirfd"]),
+        (STATUS, &["exit_code", "signal", "core"]),
+        (TIMES, &["user_ns", "system_ns"]),
+        (MAX_RSS, &["max_rss_bytes"]),
+        (FAULTS, &["minor_faults", "major_faults"]),
+        (IO, &["read_chars", "written_chars", "read_bytes", "write_bytes", "cancelled_write_bytes"]),
     ]
 };

@@ -12,7 +12,7 @@ pub mod values;
 
 use std::fmt;
 
-use tracer_common::{Hook, Knobs, Offsets, field, filter};
+use tracer_common::{Hook, Knobs, Offsets, field, filter, follow};
 
 pub use family::{Need, Part, Skipped, Target, scratch_blocks};
 pub use offsets::{is_member, members};
@@ -254,5 +254,10 @@ fn knobs(wishes: &Wishes, facts: &HostFacts) -> Knobs {
         cgroups: facts.cgroups.into(),
         cgroup_level: wishes.cgroup.map_or(0, |c| c.level),
         cgroup_id: wishes.cgroup.map_or(0, |c| c.id),
+        follow: follow::EXEC,
+        exit_says_last: (facts.version >= (6, 16)).into(),
+        hierarchies: [0; 2],
+        governed: 0,
+        places: 0,
     }
 }

@@ -3,13 +3,13 @@
 //!
 //! *Must not know:* where the BTF comes from.
 
-use tracer_common::{ABSENT, Offsets, field::*};
+use tracer_common::{ABSENT, Offsets, exit_field::*, field::*};
 
 use crate::{event::Unavailable, verifier::btf::Btf};
 
 /// One member that the kernel side reads.
 struct Member {
-    /// C structure, and path to the member below it.
+    /// C structure, and path to the member below it; of a member that was renamed both paths, separated by `|`.
     structure: &'static str,
     path: &'static str,
     /// What an event lacks without it: bits of [`field`].
@@ -80,22 +80,61 @@ const MEMBERS: &[Member] = members! {
     bprm_fdpath = "linux_binprm"."fdpath" => DIRFD;
     bprm_argc = "linux_binprm"."argc" => ARGC;
     bprm_per_clear = "linux_binprm"."per_clear" => SET_ID;
+    task_cgroups = "task_struct"."cgroups" => 0;
+    css_set_dfl_cgrp = "css_set"."dfl_cgrp" => 0;
+    css_set_cgrp_links = "css_set"."cgrp_links" => 0;
+    cset_link_cgrp = "cgrp_cset_link"."cgrp" => 0;
+    cset_link_cgrp_link = "cgrp_cset_link"."cgrp_link" => 0;
+    cgroup_kn = "cgroup"."kn" => 0;
+    cgroup_root = "cgroup"."root" => 0;
+    cgroup_root_hierarchy_id = "cgroup_root"."hierarchy_id" => 0;
+    kernfs_node_id = "kernfs_node"."id" => 0;
+    kernfs_node_name = "kernfs_node"."name" => 0;
+    kernfs_node_parent = "kernfs_node"."__parent|parent" => 0;
+    task_exit_code = "task_struct"."exit_code" => STATUS;
+    task_utime = "task_struct"."utime" => TIMES;
+    task_stime = "task_struct"."stime" => TIMES;
+    task_sum_exec_runtime = "task_struct"."se.sum_exec_runtime" => TIMES;
+    task_min_flt = "task_struct"."min_flt" => FAULTS;
+    task_maj_flt = "task_struct"."maj_flt" => FAULTS;
+    task_ioac = "task_struct"."ioac" => IO;
+    task_thread_node = "task_struct"."thread_node" => 0;
+    signal_flags = "signal_struct"."flags" => STATUS;
+    signal_group_exit_code = "signal_struct"."group_exit_code" => STATUS;
+    signal_utime = "signal_struct"."utime" => TIMES;
+    signal_stime = "signal_struct"."stime" => TIMES;
+    signal_sum_sched_runtime = "signal_struct"."sum_sched_runtime" => TIMES;
+    signal_min_flt = "signal_struct"."min_flt" => FAULTS;
+    signal_maj_flt = "signal_struct"."maj_flt" => FAULTS;
+    signal_maxrss = "signal_struct"."maxrss" => MAX_RSS;
+    signal_ioac = "signal_struct"."ioac" => IO;
+    signal_nr_threads = "signal_struct"."nr_threads" => 0;
+    signal_thread_head = "signal_struct"."thread_head" => 0;
+    ioac_read_bytes = "task_io_accounting"."read_bytes" => IO;
+    cred_uid = "cred"."uid" => 0;
+    cred_gid = "cred"."gid" => 0;
 };
 
 /// Looks every member up. `hidden` names members, as `structure.path`, that are to be treated as
 /// if this kernel did not have them.
 pub(super) fn resolve(btf: &Btf, hidden: &[String]) -> (Offsets, Unavailable) {
-    let wanted: Vec<_> = MEMBERS.iter().map(|m| (m.structure, m.path)).collect();
-    let found = btf.field_batch(&wanted);
+    let wanted: Vec<_> =
+        MEMBERS.iter().flat_map(|m| m.path.split('|').map(|path| (m.structure, path))).collect();
+    let mut found = wanted.iter().zip(btf.field_batch(&wanted));
     let mut offsets = Offsets::absent();
     let mut unavailable = Unavailable::default();
-    for (member, location) in MEMBERS.iter().zip(found) {
-        let name = format!("{}.{}", member.structure, member.path);
-        match location {
-            Some(location) if !hidden.contains(&name) => {
+    for member in MEMBERS {
+        let mut name = String::new();
+        for ((structure, path), location) in found.by_ref().take(member.path.split('|').count()) {
+            name = format!("{structure}.{path}");
+            if let Some(location) = location
+                && !hidden.contains(&name)
+            {
                 *(member.slot)(&mut offsets) = location.offset_bytes;
             }
-            _ => add(&mut unavailable, member.fields, &format!("this kernel's BTF has no {name}")),
+        }
+        if *(member.slot)(&mut offsets) == ABSENT {
+            add(&mut unavailable, member.fields, &format!("this kernel's BTF has no {name}"));
         }
     }
     if offsets.upid_nr != ABSENT && offsets.upid_ns != ABSENT {
@@ -122,10 +161,10 @@ pub(super) fn nothing_known(reason: &str) -> Unavailable {
 
 /// Is this the name of a member that the kernel side reads?
 pub fn is_member(name: &str) -> bool {
-    MEMBERS.iter().any(|m| name.strip_prefix(m.structure).and_then(|n| n.strip_prefix('.')) == Some(m.path))
+    members().any(|member| member == name)
 }
 
 /// Every member that the kernel side reads, as `structure.path`.
 pub fn members() -> impl Iterator<Item = String> {
-    MEMBERS.iter().map(|member| format!("{}.{}", member.structure, member.path))
+    MEMBERS.iter().flat_map(|m| m.path.split('|').map(|path| format!("{}.{path}", m.structure)))
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_common::Hook;
+use tracer_common::{Class, Hook};
 
 use crate::plan::{Part, Skipped};
 
@@ -122,9 +122,9 @@ impl Attached {
     /// Hands every record that is in the ring to `record`, `most` at the most; how many there were.
     /// With each comes a look at a CPU's count of drops, as it is at that very moment: what was
     /// dropped before the record was made is in it.
-    pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32) -> u64)) -> usize {
+    pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32, Class) -> u64)) -> usize {
         let stats = &self.stats;
-        let dropped = |cpu| stats.dropped(cpu);
+        let dropped = |cpu, class| stats.dropped(cpu, class);
         #[cfg(feature = "log")]
         if let Some(log) = &mut self.kernel_log {
             log.flush();

@@ -6,7 +6,7 @@ use std::{
     ptr::NonNull,
 };
 
-use tracer_common::CpuStats;
+use tracer_common::{Class, CpuStats};
 
 /// The map STATS, mapped into memory.
 pub(super) struct Stats {
@@ -34,14 +34,17 @@ impl Stats {
         Ok(Self { blocks, cpus, bytes })
     }
 
-    /// A CPU's count of drops, as it is now; 0 for a CPU that does not exist.
-    pub(super) fn dropped(&self, cpu: u32) -> u64 {
+    /// A CPU's count of drops of a class, as it is now; 0 for a CPU that does not exist.
+    pub(super) fn dropped(&self, cpu: u32, class: Class) -> u64 {
         let cpu = cpu as usize;
         if cpu >= self.cpus {
             return 0;
         }
         // SAFETY: inside the mapping; the kernel writes there meanwhile, hence volatile.
-        unsafe { (&raw const (*self.blocks.add(cpu).as_ptr()).dropped).read_volatile() }
+        unsafe {
+            let block = self.blocks.add(cpu).as_ptr();
+            (&raw const (*block).classes[class as usize].dropped).read_volatile()
+        }
     }
 
     /// The counters of every CPU, as they are now.
@@ -74,12 +77,17 @@ impl Counters {
 
     /// Events produced, delivered or not.
     pub fn produced(&self) -> u64 {
-        self.sum(|c| c.seq)
+        self.sum(|c| c.classes.iter().map(|class| class.seq).sum())
     }
 
     /// Events that found no room in the ring.
     pub fn dropped(&self) -> u64 {
-        self.sum(|c| c.dropped)
+        self.sum(|c| c.classes.iter().map(|class| class.dropped).sum())
+    }
+
+    /// Events of a class that were not produced because the run sheds load.
+    pub fn withheld(&self, class: Class) -> u64 {
+        self.sum(|c| c.classes[class as usize].withheld)
     }
 
     /// Processes in the traced tree, those that it started with left aside.

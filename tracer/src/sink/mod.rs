@@ -15,6 +15,8 @@ mod table;
 mod time;
 
 use crate::event::{End, ExecEvent, Lost, Start, WallClock};
+use crate::place::Located;
+use crate::process::Ancestors;
 
 pub use output::{Batch, Failure, Output, stdout};
 pub use probe::{ProbeSink, probe_summary};
@@ -36,6 +38,13 @@ pub enum Colour {
     Ansi,
 }
 
+/// What is known of an event's process beyond the event; `None`: nobody asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    pub ancestors: Option<Ancestors<'a>>,
+    pub place: Option<Located<'a>>,
+}
+
 /// Where a run's records are rendered. Closed: a new form is a new variant.
 #[derive(Debug)]
 pub enum Sink {
@@ -53,10 +62,10 @@ impl Sink {
     }
 
     /// Appends an exec.
-    pub fn exec(&mut self, event: &ExecEvent<'_>, out: &mut Vec<u8>) {
+    pub fn exec(&mut self, event: &ExecEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Table(table) => table.exec(event, out),
-            Self::Json(clock) => json::exec(event, *clock, out),
+            Self::Json(clock) => json::exec(event, around, *clock, out),
         }
     }
 

@@ -46,6 +46,7 @@ pub(super) fn render(sink: &mut ProbeSink) -> Vec<u8> {
     counts(sink, &mut out);
     histograms(sink, &mut out);
     let lost = Lost {
+        class: tracer_common::Class::Event,
         cpu: Some(1),
         count: 1,
         from_ns: 81_000_000_000,
@@ -53,7 +54,16 @@ pub(super) fn render(sink: &mut ProbeSink) -> Vec<u8> {
         reason: LostReason::RingFull,
     };
     sink.lost(&lost, &mut out);
-    sink.lost(&Lost { cpu: None, count: 23, reason: LostReason::MissedReturn, ..lost }, &mut out);
+    sink.lost(
+        &Lost {
+            class: tracer_common::Class::Event,
+            cpu: None,
+            count: 23,
+            reason: LostReason::MissedReturn,
+            ..lost
+        },
+        &mut out,
+    );
     let withheld = Withheld { from_ns: 81_000_000_000, to_ns: 82_000_000_000, sampled: 99, rated: 1 };
     sink.withheld(&withheld, &mut out);
     sink.withheld(&Withheld { sampled: 0, ..withheld }, &mut out);

@@ -179,7 +179,7 @@ fn run(insns: &[Insn]) -> Trace {
                 // The time has no arguments.
                 let argument = if insn.imm == 5 { 0 } else { r[1] };
                 trace.calls.push((insn.imm, argument));
-                r[0] = u64::from(insn.imm as u32) * 3 + trace.calls.len() as u64 + argument;
+                r[0] = argument.wrapping_add(u64::from(insn.imm as u32) * 3 + trace.calls.len() as u64);
                 r[1..6].fill(0xbad);
             }
             (_, 0x90) => {
@@ -270,7 +270,7 @@ fn both_do_the_same() {
     };
     let (mut smaller, mut ended) = (0, 0);
     let mut whole = program(&[mov(0, 0), EXIT]);
-    for _ in 0..20_000 {
+    for _ in 0..5_000 {
         let insns = random(&mut next);
         whole.insns.clone_from(&insns);
         whole.line_info.clear();
@@ -283,5 +283,5 @@ fn both_do_the_same() {
             assert_eq!(run(&whole.insns), before, "{insns:#?}\n{:#?}", whole.insns);
         }
     }
-    assert!(smaller > 10_000 && ended > 10_000, "{smaller} {ended}");
+    assert!(smaller > 2_500 && ended > 2_500, "{smaller} {ended}");
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_common::{aggregate::mode, probe::counter};
+use tracer_common::{Class, aggregate::mode, probe::counter};
 
 use crate::plan::probe::{Mode, ProbeRun};
 
@@ -154,7 +154,7 @@ impl Attached {
     /// in it.
     pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32) -> u64)) -> usize {
         let stats = &self.stats;
-        let dropped = |cpu| stats.dropped(cpu);
+        let dropped = |cpu| stats.dropped(cpu, Class::Event);
         let mut count = 0;
         while count < most {
             if !self.ring.take(|bytes| record(bytes, &dropped)) {

@@ -16,7 +16,7 @@ mod write;
 
 use std::os::unix::ffi::OsStrExt;
 
-use super::time::rfc3339;
+use super::{Around, time::rfc3339};
 use crate::event::{
     ArgShape, Args, Cgroup, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock,
     errno_name,
@@ -43,7 +43,7 @@ fn line<'o>(kind: &'static str, boot_ns: u64, clock: WallClock, out: &'o mut Vec
 }
 
 /// Appends the line of an exec.
-pub fn exec(event: &ExecEvent<'_>, clock: WallClock, out: &mut Vec<u8>) {
+pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &mut Vec<u8>) {
     let e = event;
     let mut o = line("exec", e.boot_ns, clock, out);
     let mut gone = Gone(false);

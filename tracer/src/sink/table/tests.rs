@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::*;
 use crate::event::simulate::SimulatedExec;
-use crate::event::{Assembler, EnvWanted, Limits, LostReason, Unavailable};
+use crate::event::{Assembler, EnvWanted, Event, Limits, LostReason, Unavailable};
 
 fn table(columns: Option<usize>, colour: Colour) -> Table {
     let clock = WallClock { offset_ns: 1_700_000_000_000_000_000 };
@@ -25,7 +25,7 @@ fn assembler(max_args: u32, max_bytes: u32) -> Assembler {
 fn render(exec: &SimulatedExec, assembler: &mut Assembler, table: &mut Table) -> String {
     let mut out = Vec::new();
     for record in &exec.records() {
-        if let Some(event) = assembler.push(record).unwrap() {
+        if let Some(Event::Exec(event)) = assembler.push(record).unwrap() {
             table.exec(&event, &mut out);
         }
     }
@@ -65,6 +65,7 @@ fn a_table_looks_like_this() {
     text += &render(&exec, &mut assembler(0, 0), &mut table);
     let mut out = Vec::new();
     let lost = Lost {
+        class: tracer_common::Class::Event,
         cpu: Some(1),
         count: 23,
         from_ns: 81_000_000_000,

@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use super::*;
 use crate::event::simulate::SimulatedExec;
-use crate::event::{self, Assembler, EndReason, EnvWanted, Limits, LostReason, Unavailable, WallClock};
-use crate::sink::json;
+use crate::event::{
+    self, Assembler, EndReason, EnvWanted, Event, Limits, LostReason, Unavailable, WallClock,
+};
+use crate::sink::{Around, json};
 
 const CLOCK: WallClock = WallClock { offset_ns: 1_700_000_000_000_000_000 };
 
@@ -175,8 +177,8 @@ fn render(exec: &SimulatedExec, assembler: &mut Assembler) -> Exec {
     let records = exec.records();
     let mut line = Vec::new();
     for record in &records {
-        if let Some(event) = assembler.push(record).unwrap() {
-            json::exec(&event, CLOCK, &mut line);
+        if let Some(Event::Exec(event)) = assembler.push(record).unwrap() {
+            json::exec(&event, Around::default(), CLOCK, &mut line);
         }
     }
     match check_line(&line) {
@@ -213,7 +215,7 @@ proptest! {
         let e = &mut exec.exec;
         [e.pid, e.ppid, e.uid, e.gid, e.euid, e.egid, e.login_uid, e.session_id, ..] = numbers;
         [.., e.pid_ns, e.mnt_ns, e.ns_pid, e.header.tid] = numbers;
-        [e.start_ns, e.parent_start_ns, e.cgroup_id, e.header.seq, e.header.boot_ns] = big;
+        [e.start_ns, e.parent_start_ns, e.cgroups.v2, e.header.seq, e.header.boot_ns] = big;
         e.retval = retval;
         let e = exec.exec;
         let mut assembler = Assembler::new(Limits::default(), EnvWanted::All, Unavailable::default());
@@ -230,7 +232,7 @@ proptest! {
         );
         prop_assert_eq!(line.id.unwrap(), format!("{}-{}", e.pid, e.start_ns));
         prop_assert_eq!(line.parent_id.unwrap(), format!("{}-{}", e.ppid, e.parent_start_ns));
-        prop_assert_eq!((line.seq, line.boot_ns, line.cgroup_id.unwrap()), (e.header.seq, e.header.boot_ns, e.cgroup_id));
+        prop_assert_eq!((line.seq, line.boot_ns, line.cgroup_id.unwrap()), (e.header.seq, e.header.boot_ns, e.cgroups.v2));
         prop_assert_eq!((line.retval, line.errno.is_some()), (retval, retval < 0));
         prop_assert_eq!(line.cut, None);
     }
@@ -297,7 +299,12 @@ fn lines_look_like_this() {
     let mut line = Vec::new();
     let record = &exec.records()[0];
     let mut assembler = Assembler::default();
-    json::exec(&assembler.push(record).unwrap().unwrap(), CLOCK, &mut line);
+    json::exec(
+        &assembler.push(record).unwrap().and_then(Event::exec).unwrap(),
+        Around::default(),
+        CLOCK,
+        &mut line,
+    );
     expect_test::expect![[r#"
         {"schema":1,"type":"exec","time":"2023-11-14T22:14:41.234567890Z","boot_ns":81234567890,"cpu":1,"seq":7,"hook":"fentry","pid":4242,"tid":4242,"ppid":4000,"parent_comm":"bash","id":"4242-81234000000","parent_id":"4000-60000000000","uid":1000,"gid":1000,"euid":1000,"egid":1000,"login_uid":1000,"session_id":3,"comm":"true","filename":"/usr/bin/true","dirfd":null,"exe":"/usr/bin/true","exe_deleted":false,"interpreter":null,"argv":["true","--flag","value with spaces"],"argc":3,"argv_bytes":30,"cwd":"/home/user","cwd_deleted":false,"retval":0,"errno":null,"cgroup_id":4567,"pid_ns":4026531836,"mnt_ns":4026531841,"ns_pid":4242,"set_uid":false,"set_gid":false,"privilege":false,"compat":false,"kernel_started":false}
     "#]].assert_eq(str::from_utf8(&line).unwrap());
@@ -325,7 +332,14 @@ fn starts_losses_and_ends_are_lines() {
         buffer_bytes: 1 << 22,
         unavailable: &unavailable,
     };
-    let lost = event::Lost { cpu: None, count: 3, from_ns: 5, to_ns: 9, reason: LostReason::RingFull };
+    let lost = event::Lost {
+        class: tracer_common::Class::Event,
+        cpu: None,
+        count: 3,
+        from_ns: 5,
+        to_ns: 9,
+        reason: LostReason::RingFull,
+    };
     let end = event::End {
         boot_ns: 10,
         events: 5,
