@@ -141,9 +141,9 @@ pub(super) fn number(mut value: u64, out: &mut Vec<u8>) {
         out.push(b'0' + value as u8);
         return;
     }
-    let len = value.ilog10() as usize + 1;
-    let mut text = [0; 20];
-    let mut at = len;
+    // The longest number, and as much behind it.
+    let mut text = [0; 40];
+    let mut at = 20;
     while value >= 100 {
         let pair = (value % 100) as usize * 2;
         value /= 100;
@@ -152,13 +152,15 @@ pub(super) fn number(mut value: u64, out: &mut Vec<u8>) {
     }
     if value >= 10 {
         let pair = value as usize * 2;
-        text[..2].copy_from_slice(&PAIRS[pair..pair + 2]);
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
     } else {
-        text[0] = b'0' + value as u8;
+        at -= 1;
+        text[at] = b'0' + value as u8;
     }
     // A copy whose length is known is a few moves.
-    let end = out.len() + len;
-    out.extend_from_slice(&text);
+    let end = out.len() + 20 - at;
+    out.extend_from_slice(&text[at..at + 20]);
     out.truncate(end);
 }
 

@@ -3,7 +3,7 @@
 //! A string is looked at only if its type is of a kind that is wanted and its first two bytes begin a wanted name.
 
 use super::index::Hash;
-use super::scan::{kind_of, word};
+use super::scan::word;
 use super::{Btf, DeclTag, Kind, Type, TypeId};
 
 /// Which first two bytes begin a wanted name; the second is 0 for names of one byte.
@@ -75,9 +75,8 @@ impl Btf {
         let mut layers: Vec<&Btf> = core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
         layers.reverse();
         for btf in layers {
-            for (position, &record) in btf.records.iter().enumerate() {
-                let info = word(&btf.data, record as usize + 4);
-                if !kinds[(info >> 24 & 0x1f) as usize] {
+            for (position, (&kind, &record)) in btf.kinds.iter().zip(&btf.records).enumerate() {
+                if !kinds[usize::from(kind & 31)] {
                     continue;
                 }
                 let name = word(&btf.data, record as usize);
@@ -85,7 +84,7 @@ impl Btf {
                     continue;
                 };
                 for n in names.at(tail) {
-                    if found[n].is_none() && wanted[n].0 == kind_of(info) {
+                    if found[n].is_none() && wanted[n].0 == Kind::from_number(kind.into()) {
                         found[n] = Some(TypeId(btf.first_id + position as u32));
                     }
                 }
