@@ -250,13 +250,11 @@ fn random(next: &mut impl FnMut(u32) -> u32) -> Vec<Insn> {
     }
     starts.push(insns.len());
     insns.push(EXIT);
-    for at in 0..insns.len() {
-        if insns[at].off == i16::MAX {
-            let back = next(4) == 0;
-            let choice: Vec<usize> = starts.iter().copied().filter(|to| (*to <= at) == back).collect();
-            let to = choice[next(choice.len() as u32) as usize];
-            insns[at].off = to as i16 - at as i16 - 1;
-        }
+    for (at, insn) in insns.iter_mut().enumerate().filter(|(_, insn)| insn.off == i16::MAX) {
+        let back = next(4) == 0;
+        let choice: Vec<usize> = starts.iter().copied().filter(|to| (*to <= at) == back).collect();
+        let to = choice[next(choice.len() as u32) as usize];
+        insn.off = to as i16 - at as i16 - 1;
     }
     insns
 }
