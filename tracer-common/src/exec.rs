@@ -66,10 +66,13 @@ pub struct Exec {
     pub unreadable: [u32; MAX_UNREADABLE],
     /// How many chunks of this event found no room in the ring.
     pub chunks_lost: u32,
+    /// Bits of [`crate::shed`]: what was left out of this event to keep below `--max-overhead`.
+    pub shed: u32,
+    pub reserved: u32,
     pub comm: [u8; 16],
     pub parent_comm: [u8; 16],
 }
-plain!(Exec, 248);
+plain!(Exec, 256);
 
 /// Bits of [`Exec::flags`].
 pub mod flag {

@@ -35,8 +35,11 @@ pub struct Knobs {
     pub governed: u32,
     /// 1: paths of control groups are sent.
     pub places: u32,
+    /// The block of scratch memory that the iterator uses.
+    pub alive_slot: u32,
+    pub reserved: u32,
 }
-plain!(Knobs, 56);
+plain!(Knobs, 64);
 
 /// Bits of [`Knobs::follow`]: what is told beside executions.
 pub mod follow {
@@ -65,7 +68,7 @@ plain!(Shed, 32);
 pub mod shed {
     pub const ENV: u32 = 1 << 0;
     pub const CWD: u32 = 1 << 1;
-    /// Arguments beyond the first 4 KiB or so: `cut` says how much there was.
+    /// The middle of a successful exec's arguments that are longer than some KiB: the record says how much there was.
     pub const LONG_ARGV: u32 = 1 << 2;
     /// Namespaces, audit ids, effective ids.
     pub const IDS: u32 = 1 << 3;

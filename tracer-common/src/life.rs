@@ -97,7 +97,7 @@ pub struct Alive {
 }
 plain!(Alive, 32 + 16 + 24 + 8 + 32 + 16);
 
-/// The end of the snapshot.
+/// The end of the snapshot. The user side makes it when the iterator has been read to its end.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AliveEnd {

@@ -5,7 +5,7 @@ use core::arch::asm;
 use aya_ebpf::helpers::{
     bpf_get_smp_processor_id, bpf_ringbuf_output, bpf_ringbuf_reserve, bpf_ringbuf_submit,
 };
-use tracer_common::{CHUNK_BYTES, Chunk, CpuStats, Exec, Header, Kind, Stream};
+use tracer_common::{CHUNK_BYTES, Chunk, Class, ClassStats, CpuStats, Exec, Header, Kind, Plain, Stream};
 
 use crate::{
     kernel::{self, Space},
@@ -34,31 +34,81 @@ pub(crate) unsafe fn count(counter: *mut u64) {
     }
 }
 
+/// This CPU's account of a class.
+#[inline(always)]
+fn account(class: Class) -> Option<*mut ClassStats> {
+    let stats = stats()?;
+    // SAFETY: only an address is computed; there are as many accounts as classes.
+    Some(unsafe { (&raw mut (*stats).classes).cast::<ClassStats>().add(class as usize) })
+}
+
+/// The next number of a class.
+///
+/// # Safety
+/// `account` comes from [`account`].
+#[inline(always)]
+unsafe fn next(account: *mut ClassStats) -> u64 {
+    // SAFETY: a map's value.
+    unsafe {
+        let seq = (&raw const (*account).seq).read_volatile() + 1;
+        (&raw mut (*account).seq).write_volatile(seq);
+        seq
+    }
+}
+
 /// Numbers the event and sends it; counts it as dropped if the ring has no room.
 ///
 /// # Safety
 /// `scratch` comes from [`crate::scratch::take`] and holds an [`Exec`] and its variable parts up to
 /// `end`.
 #[inline(always)]
-pub(crate) unsafe fn event(scratch: *mut Scratch) {
-    // SAFETY: the record lies in scratch memory; `stats` is null-checked.
+pub(crate) unsafe fn event(scratch: *mut Scratch, class: Class) {
+    // SAFETY: the record lies in scratch memory; the account is null-checked.
     unsafe {
         let record = (&raw mut (*scratch).record).cast::<Exec>();
-        let Some(stats) = stats() else { return };
-        let seq = (&raw const (*stats).classes[0].seq).read_volatile() + 1;
-        (&raw mut (*stats).classes[0].seq).write_volatile(seq);
-        (*record).header.seq = seq;
+        let Some(account) = account(class) else { return };
+        (*record).header.seq = next(account);
+        if !unnumbered(scratch) {
+            count(&raw mut (*account).dropped);
+        }
+    }
+}
+
+/// Sends what lies in scratch memory up to `end`: whether it found room.
+///
+/// # Safety
+/// As for [`event`], with any record.
+#[inline(always)]
+pub(crate) unsafe fn unnumbered(scratch: *mut Scratch) -> bool {
+    // SAFETY: the record lies in scratch memory.
+    unsafe {
+        let record = (&raw mut (*scratch).record).cast::<Header>();
         // The bound that the verifier needs; a record never comes near it.
         let size = get!(scratch, end) & 0x7fff;
         if size as usize > RECORD {
+            return false;
+        }
+        (*record).size = size;
+        let ring = (&raw const EVENTS).cast_mut().cast();
+        bpf_ringbuf_output(ring, record.cast(), u64::from(size), 0) == 0
+    }
+}
+
+/// Numbers an event of a fixed size, and sends it: `fill` writes all of it into the ring itself. Counts it as dropped
+/// if the ring has no room.
+#[inline(always)]
+pub(crate) fn fixed<T: Plain>(class: Class, fill: impl FnOnce(*mut T, u64)) {
+    let Some(account) = account(class) else { return };
+    // SAFETY: the reservation has room for a `T`, and is submitted; the account is a map's value.
+    unsafe {
+        let seq = next(account);
+        let room = bpf_ringbuf_reserve((&raw const EVENTS).cast_mut().cast(), size_of::<T>() as u64, 0);
+        if room.is_null() {
+            count(&raw mut (*account).dropped);
             return;
         }
-        (*record).header.size = size;
-        let err =
-            bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), record.cast(), u64::from(size), 0);
-        if err != 0 {
-            count(&raw mut (*stats).classes[0].dropped);
-        }
+        fill(room.cast(), seq);
+        bpf_ringbuf_submit(room, 0);
     }
 }
 

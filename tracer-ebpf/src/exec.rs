@@ -1,19 +1,21 @@
 //! Builds the record of an exec, whichever hook saw it.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_uid_gid,
-    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, generated,
+    bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_uid_gid, bpf_get_smp_processor_id,
+    bpf_ktime_get_boot_ns, generated,
 };
-use tracer_common::{Exec, Header, Hook, Kind, Stream, cut, field, flag};
+use tracer_common::{
+    Class, Exec, Header, Hook, Kind, Stream, cut, field, flag, follow as told, shed as optional,
+};
 
 use crate::{
-    emit,
+    cgroup, emit,
     filter::{self, Outcome},
     kernel::{self, Space, follow, read},
     maps::{knob, offset},
     path::{self, Walk},
     scratch::{self, RECORD, Scratch, Slot, get, set},
-    strings,
+    shed, strings,
 };
 
 const AT_FDCWD: i32 = -100;
@@ -34,14 +36,17 @@ fn record(scratch: *mut Scratch) -> *mut Exec {
     unsafe { (&raw mut (*scratch).record).cast() }
 }
 
-/// Fills in what every exec has: who, where and when. `None` if a filter rejects it.
+/// Fills in what every exec has: who, where and when. `None` if a filter rejects it, and the table of processes does
+/// not need it either; if it does, the record is marked as a quiet one.
 #[inline(always)]
 unsafe fn begin(slot: Slot, hook: Hook, caller: u32, outcome: Outcome) -> Option<(*mut Scratch, u64)> {
     // SAFETY: helpers without preconditions; writes go to scratch memory.
     unsafe {
         let pid_tgid = bpf_get_current_pid_tgid();
         let pid = (pid_tgid >> 32) as u32;
-        if !filter::passes(pid, outcome) {
+        let quietly = outcome == Outcome::Succeeded && knob!(follow) & told::TABLE != 0;
+        let mut wanted = knob!(follow) & told::EXEC != 0 && filter::passes(pid, outcome);
+        if !wanted && !quietly {
             return None;
         }
         let scratch = scratch::take(slot)?;
@@ -49,8 +54,14 @@ unsafe fn begin(slot: Slot, hook: Hook, caller: u32, outcome: Outcome) -> Option
         clear(e);
         let comm = &raw mut (*e).comm;
         generated::bpf_get_current_comm(comm.cast(), 16);
-        if !filter::passes_comm(&*comm) {
-            return None;
+        if wanted && (!filter::passes_comm(&*comm) || shed::withheld(Class::Event)) {
+            wanted = false;
+        }
+        if !wanted {
+            if !quietly {
+                return None;
+            }
+            (*e).flags |= flag::QUIET;
         }
         let task = bpf_get_current_task();
         let uid_gid = bpf_get_current_uid_gid();
@@ -67,9 +78,7 @@ unsafe fn begin(slot: Slot, hook: Hook, caller: u32, outcome: Outcome) -> Option
         (*e).uid = uid_gid as u32;
         (*e).gid = (uid_gid >> 32) as u32;
         (*e).dirfd = AT_FDCWD;
-        if knob!(cgroups) != 0 {
-            (*e).cgroups.v2 = bpf_get_current_cgroup_id();
-        }
+        (*e).cgroups = cgroup::of_current(slot, task);
         set!(scratch, end, size_of::<Exec>() as u32);
         task_fields(e, task);
         Some((scratch, task))
@@ -105,6 +114,9 @@ unsafe fn task_fields(e: *mut Exec, task: u64) {
             && flags & PF_KTHREAD != 0
         {
             (*e).flags |= flag::KERNEL;
+        }
+        if shed::leaves_out(e, optional::IDS) {
+            return;
         }
         let cred = follow(task, offset!(task_cred));
         note(e, read(cred, offset!(cred_euid)), field::EUID, |e, v| (*e).euid = v);
@@ -163,11 +175,14 @@ unsafe fn append_cwd(scratch: *mut Scratch, slot: Slot, task: u64) {
     // SAFETY: as in `append_str`.
     unsafe {
         let e = record(scratch);
+        if shed::leaves_out(e, optional::CWD) {
+            return;
+        }
         let fs = follow(task, offset!(task_fs));
         let mnt = follow(fs, offset!(fs_pwd_mnt));
         let dentry = follow(fs, offset!(fs_pwd_dentry));
         let before = get!(scratch, end);
-        let walk = path::append(scratch, slot, mnt, dentry);
+        let walk = path::append(scratch, slot as u32, mnt, dentry);
         (*e).cwd_len = get!(scratch, end) - before;
         path::note(e, walk, field::CWD, cut::CWD);
         if path::unlinked(dentry) && walk != Walk::Failed && (*e).cwd_len != 0 {
@@ -186,7 +201,7 @@ unsafe fn append_exe(scratch: *mut Scratch, slot: Slot, mm: u64, bprm: u64) {
         let mnt = follow(file, offset!(file_path_mnt));
         let dentry = follow(file, offset!(file_path_dentry));
         let before = get!(scratch, end);
-        let walk = path::append(scratch, slot, mnt, dentry);
+        let walk = path::append(scratch, slot as u32, mnt, dentry);
         (*e).exe_len = get!(scratch, end) - before;
         path::note(e, walk, field::EXE, cut::EXE);
         if path::unlinked(dentry) {
@@ -239,6 +254,10 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
 
         let mm = follow(task, offset!(task_mm));
         append_exe(scratch, slot, mm, bprm);
+        if knob!(follow) & told::TABLE != 0 && (*e).flags & flag::QUIET != 0 {
+            emit::event(scratch, Class::Quiet);
+            return;
+        }
         append_cwd(scratch, slot, task);
 
         let start = follow(mm, offset!(mm_arg_start));
@@ -250,7 +269,7 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
             (*e).argv_bytes = sent.total;
             (*e).argv_len = sent.tail;
         }
-        if knob!(env) != 0 {
+        if knob!(env) != 0 && !shed::leaves_out(e, optional::ENV) {
             let start = follow(mm, offset!(mm_env_start));
             let end = follow(mm, offset!(mm_env_end));
             if start == 0 || end < start {
@@ -261,7 +280,7 @@ pub(crate) fn succeeded(hook: Hook, caller: u32, bprm: u64) {
                 (*e).env_len = sent.tail;
             }
         }
-        emit::event(scratch);
+        emit::event(scratch, Class::Event);
     }
 }
 
@@ -305,11 +324,11 @@ pub(crate) fn failed(slot: Slot, hook: Hook, retval: i32, call: Call) {
             (*e).argv_len = sent.tail;
         }
         let envp = get!(scratch, envp);
-        if knob!(env) != 0 && envp != 0 {
+        if knob!(env) != 0 && envp != 0 && !shed::leaves_out(e, optional::ENV) {
             let sent = strings::array(scratch, slot, Stream::Env, call.space, envp);
             (*e).env_bytes = sent.total;
             (*e).env_len = sent.tail;
         }
-        emit::event(scratch);
+        emit::event(scratch, Class::Event);
     }
 }

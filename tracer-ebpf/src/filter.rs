@@ -12,13 +12,19 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// Does an event of the current process pass every filter but the one by comm?
+/// Does an exec of the current process pass every filter but the one by comm?
 #[inline(always)]
 pub(crate) fn passes(pid: u32, outcome: Outcome) -> bool {
-    let filters = knob!(filters);
-    if filters & filter::FAILED != 0 && outcome == Outcome::Succeeded {
+    if knob!(filters) & filter::FAILED != 0 && outcome == Outcome::Succeeded {
         return false;
     }
+    passes_who(pid)
+}
+
+/// Does the current process pass every filter but the one by comm?
+#[inline(always)]
+pub(crate) fn passes_who(pid: u32) -> bool {
+    let filters = knob!(filters);
     if filters & filter::PID != 0 && PIDS.get_ptr(pid).is_none() {
         return false;
     }

@@ -11,15 +11,18 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod cgroup;
 mod emit;
 mod exec;
 mod filter;
 mod hooks;
 mod kernel;
+mod life;
 mod maps;
 mod path;
 mod preempt;
 mod scratch;
+mod shed;
 mod strings;
 mod tree;
 

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use tracer_common::{CpuStats, Knobs, Offsets};
 
-use crate::scratch::Scratch;
+use crate::{cgroup, life, scratch::Scratch};
 
 /// Where the members that we read lie in this kernel's structures.
 #[unsafe(no_mangle)]
@@ -25,11 +25,13 @@ pub(crate) static KNOBS: Knobs = Knobs {
     cgroups: 0,
     cgroup_level: 0,
     cgroup_id: 0,
-    follow: 0,
+    follow: tracer_common::follow::EXEC,
     exit_says_last: 0,
     hierarchies: [0; 2],
     governed: 0,
     places: 0,
+    alive_slot: 0,
+    reserved: 0,
 };
 
 /// The offset of one member: a constant for the verifier, unknown to the compiler.
@@ -55,8 +57,8 @@ pub(crate) fn load<T: Copy>(member: *const T) -> T {
     unsafe { member.read_volatile() }
 }
 
-/// Lets user space read an array's values through mmap: no system call, no capability.
-const BPF_F_MMAPABLE: u32 = 1 << 10;
+/// Lets user space read (and write) an array's values through mmap: no system call, no capability.
+pub(crate) const BPF_F_MMAPABLE: u32 = 1 << 10;
 const BPF_F_NO_PREALLOC: u32 = 1;
 
 #[map]
@@ -90,3 +92,22 @@ pub(crate) static CALLERS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1
 /// Arguments of the kernel's own execs, from entry to return, by task.
 #[map]
 pub(crate) static KERNEL_CALLS: LruHashMap<u64, [u64; 3]> = LruHashMap::with_max_entries(256, 0);
+
+/// Control groups whose path has been sent: id and hierarchy.
+#[map]
+pub(crate) static CGROUPS: LruHashMap<[u64; 2], u32> = LruHashMap::with_max_entries(2048, 0);
+
+/// One block per program and CPU.
+#[map]
+pub(crate) static CGROUP_WORK: PerCpuArray<cgroup::Work> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static LIFE_WORK: PerCpuArray<life::Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// Ends that were told by a thread that others were still there beside: process id and start.
+#[map]
+pub(crate) static ENDED: LruHashMap<[u64; 2], u32> = LruHashMap::with_max_entries(1024, 0);
+
+/// How many processes the iterator told, and how many found no room in the ring.
+#[map]
+pub(crate) static SNAPSHOT: Array<[u64; 2]> = Array::with_max_entries(1, BPF_F_MMAPABLE);

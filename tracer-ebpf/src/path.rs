@@ -9,7 +9,7 @@ use tracer_common::{Exec, cut};
 use crate::{
     kernel::{self, Space, follow, read},
     maps::offset,
-    scratch::{self, Scratch, Slot, get, set},
+    scratch::{self, Scratch, get, set},
 };
 
 /// How many dentries and mounts a walk crosses at most.
@@ -43,9 +43,9 @@ pub(crate) fn unlinked(dentry: u64) -> bool {
 /// Appends the path's names to the record.
 ///
 /// # Safety
-/// `scratch` is the slot's block.
+/// `scratch` is the block of this number.
 #[inline(always)]
-pub(crate) unsafe fn append(scratch: *mut Scratch, slot: Slot, mnt: u64, dentry: u64) -> Walk {
+pub(crate) unsafe fn append(scratch: *mut Scratch, slot: u32, mnt: u64, dentry: u64) -> Walk {
     // SAFETY: every write is to `scratch`.
     unsafe {
         set!(scratch, base, get!(scratch, end));
@@ -54,7 +54,7 @@ pub(crate) unsafe fn append(scratch: *mut Scratch, slot: Slot, mnt: u64, dentry:
         set!(scratch, mnt_root, follow(mnt, offset!(vfsmount_mnt_root)));
         let mut led_to = GO_ON;
         for _ in 0..MAX_STEPS / BATCH {
-            led_to = steps(slot as u32);
+            led_to = steps(slot);
             if led_to != GO_ON {
                 break;
             }

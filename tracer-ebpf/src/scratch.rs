@@ -23,6 +23,10 @@ pub(crate) enum Slot {
     CompatExecve = 3,
     CompatExecveat = 4,
     KernelExecve = 5,
+    // These build their records elsewhere, and use blocks of [`crate::cgroup`] alone.
+    Fork = 6,
+    Exit = 7,
+    Alive = 8,
 }
 
 /// Size of the part that holds a record.

@@ -9,13 +9,14 @@
 //! state in scratch memory. A loop of loops of such calls is cheaper still: walking 3,000 rounds cost
 //! the kernel 70 ms at each start.
 
-use tracer_common::{CHUNK_BYTES, Exec, MAX_UNREADABLE, Stream, cut, field};
+use tracer_common::{CHUNK_BYTES, Exec, MAX_UNREADABLE, Stream, cut, field, shed as optional};
 
 use crate::{
     emit,
     kernel::{self, Space},
     maps::knob,
     scratch::{self, Scratch, Slot, get, set},
+    shed::{self, KEPT_ARGV},
 };
 
 /// Rounds for contiguous strings: 6 MiB, the most that the kernel takes as arguments and
@@ -106,8 +107,15 @@ pub(crate) unsafe fn contiguous(
         set!(scratch, errors, 0);
 
         set!(scratch, jump_at, u64::MAX);
-        if matches!(stream, Stream::Argv) && knob!(max_argv_bytes) != 0 {
-            plan_jump(scratch, total);
+        if matches!(stream, Stream::Argv) {
+            let asked = knob!(max_argv_bytes);
+            if (asked == 0 || asked > KEPT_ARGV) && shed::sheds(optional::LONG_ARGV) {
+                if plan_jump(scratch, total, KEPT_ARGV) {
+                    (*record).shed |= optional::LONG_ARGV;
+                }
+            } else if asked != 0 {
+                plan_jump(scratch, total, asked);
+            }
         }
         for _ in 0..CONTIGUOUS_ROUNDS / BATCH {
             if next_chunks(slot as u32, stream as u32) == 0 {
@@ -132,13 +140,13 @@ pub(crate) unsafe fn contiguous(
 }
 
 /// Decides which whole chunks in the middle of the arguments are left out, so that at least half
-/// the user's limit is kept at either end.
+/// the limit is kept at either end; whether any are.
 #[inline(always)]
-unsafe fn plan_jump(scratch: *mut Scratch, total: u64) {
+unsafe fn plan_jump(scratch: *mut Scratch, total: u64, limit: u32) -> bool {
     // SAFETY: writes go to scratch memory.
     unsafe {
         let record = (&raw mut (*scratch).record).cast::<Exec>();
-        let kept = u64::from(knob!(max_argv_bytes) / 2).next_multiple_of(CHUNK);
+        let kept = u64::from(limit / 2).next_multiple_of(CHUNK);
         let tail = (total & !(CHUNK - 1)).wrapping_sub(kept);
         let worth_it = total > 2 * kept + CHUNK;
         set!(scratch, jump_at, if worth_it { kept } else { u64::MAX });
@@ -146,6 +154,7 @@ unsafe fn plan_jump(scratch: *mut Scratch, total: u64) {
         if worth_it {
             (*record).cut |= cut::ARGV_MIDDLE;
         }
+        worth_it
     }
 }
 

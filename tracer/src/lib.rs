@@ -11,6 +11,7 @@ pub mod expr;
 pub mod generate;
 pub mod host;
 pub mod object;
+pub mod overhead;
 pub mod place;
 pub mod plan;
 pub mod process;

@@ -6,9 +6,10 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use expect_test::{Expect, expect, expect_file};
-use tracer::cli::{self, ExecConfig, Invocation, Stdout, World};
+use tracer::cli::{self, ExecConfig, Invocation, StatsWanted, Stdout, World};
 use tracer::enrich::CgroupError;
 use tracer::event::{Cgroup, EnvWanted};
+use tracer::overhead::Share;
 use tracer::sink::{Colour, Format};
 
 struct Host {
@@ -100,9 +101,122 @@ fn words_are_taken_at_their_meaning() {
     assert_eq!((config.buffer_bytes, config.verbosity), (65536, 2));
     assert_eq!(config.output, cli::Output::File("x".into()));
     assert_eq!(config.notes, Vec::<String>::new());
+    assert_eq!((config.stats, config.max_overhead), (StatsWanted::Never, None));
+    let config = taken(&["--stats", "--max-overhead", "0.5%"]);
+    assert_eq!((config.stats, config.max_overhead), (StatsWanted::AtEnd, Some(Share::from_ppm(5_000))));
+    let config = taken(&["--stats=10s", "--", "ls"]);
+    assert_eq!(config.stats, StatsWanted::Every(std::time::Duration::from_secs(10)));
     let config = taken(&["--propagate-status", "--", "ls", "--pid", "--", "-v"]);
     assert_eq!(config.command().unwrap(), ["ls", "--pid", "--", "-v"]);
     assert_eq!(config.status, cli::StatusPolicy::Command);
+}
+
+#[test]
+fn places_are_looked_at_when_they_are_shown_or_wanted() {
+    let places = |words: &[&str], stdout| {
+        let config = resolve(words, stdout).unwrap();
+        let of = |list: &[String]| list.join(",");
+        config.places.map(|_| (of(&config.filters.containers), of(&config.filters.units)))
+    };
+    let asked = |containers: &str, units: &str| Some((containers.to_owned(), units.to_owned()));
+    assert_eq!(places(&[], Stdout::Terminal), None);
+    assert_eq!(places(&["--place"], Stdout::Terminal), asked("", ""));
+    assert_eq!(places(&["--place=never"], Stdout::Other), None);
+    assert_eq!(places(&[], Stdout::Other), asked("", ""));
+    let words = ["--unit", "nginx", "--unit=user-*", "--container", "docker:*"];
+    assert_eq!(places(&words, Stdout::Terminal), asked("docker:*", "nginx.service,user-*"));
+    // The command is no value of --place.
+    let config = taken(&["--place", "--", "ls"]);
+    assert_eq!(config.command().unwrap(), ["ls"]);
+}
+
+#[test]
+fn mistakes_about_places_are_told() {
+    refused(
+        &["--container", ""],
+        &expect![[r#"
+        error: invalid value '' for '--container <ID|NAME>': an empty id: '*' stands for any container
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--container", "dokcer:x"],
+        &expect![[r#"
+        error: invalid value 'dokcer:x' for '--container <ID|NAME>': there is no runtime 'dokcer': before the ':' goes one of docker, containerd, cri-o, podman, systemd-nspawn, lxc
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--container", "3c5f*"],
+        &expect![[r#"
+        error: invalid value '3c5f*' for '--container <ID|NAME>': an id has no '*': its beginning is enough
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--container", "/docker/3c5f"],
+        &expect![[r#"
+        error: invalid value '/docker/3c5f' for '--container <ID|NAME>': an id or a name has no '/': for a path of a control group there is --cgroup
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--unit", ""],
+        &expect![[r#"
+        error: invalid value '' for '--unit <UNIT>': an empty name: '*' stands for any unit
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--unit", "system.slice/nginx.service"],
+        &expect![[r#"
+        error: invalid value 'system.slice/nginx.service' for '--unit <UNIT>': a unit's name has no '/': for a path of a control group there is --cgroup
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--unit", "backup.timer"],
+        &expect![[r#"
+        error: invalid value 'backup.timer' for '--unit <UNIT>': a timer has no processes: name the unit that it starts, as backup.service
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--unit", "x[a"],
+        &expect![[r#"
+        error: invalid value 'x[a' for '--unit <UNIT>': a '[' has no ']'
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--place", "never"],
+        &expect![[r#"
+        error: unexpected argument 'never' found
+
+          tip: to trace a command, put it after '--': tracer exec -- never
+
+        Usage: tracer exec [OPTIONS] [-- <CMD>...]
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--place=never", "--unit", "nginx"],
+        &expect![[r#"
+        error: --place=never and --unit exclude each other: an event whose place could not be told has to say so
+
+          tip: leave out --place=never, or --unit
+
+        For more information, try '--help'."#]],
+    );
 }
 
 #[test]
@@ -143,6 +257,13 @@ fn what_is_adjusted_is_said() {
         &["--pid", "1,4000"],
         expect!["--pid 4000: there is no such process now; it is traced if one gets that id"],
     );
+    notes(
+        &["--container", "web"],
+        expect![
+            "--container web: finds LXC and systemd-nspawn containers of that name; others are known by their ids, as 'docker inspect -f {{.Id}} web' tells them"
+        ],
+    );
+    notes(&["--container", "lxc:web", "--container", "cafe"], expect![""]);
     notes(&["--env", "*"], expect!["the table does not show the environment: add --format json"]);
     assert_eq!(taken(&["--buffer", "100K"]).buffer_bytes, 128 << 10);
     assert_eq!(taken(&["--buffer", "1GiB"]).buffer_bytes, 1 << 30);
@@ -179,6 +300,30 @@ fn mistakes_of_syntax_are_told() {
         &expect![[r#"
         error: invalid value 'xml' for '--format <FORMAT>'
           [possible values: table, json]
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--max-overhead", "0.01%"],
+        &expect![[r#"
+        error: invalid value '0.01%' for '--max-overhead <PERCENT>': less than can be kept: the least is 0.1%
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--max-overhead", "much"],
+        &expect![[r#"
+        error: invalid value 'much' for '--max-overhead <PERCENT>': expected a percentage from 0.1% to 100%, such as 1%
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
+        &["--stats=10"],
+        &expect![[r#"
+        error: invalid value '10' for '--stats[=<INTERVAL>]': no unit: write 10s for seconds
 
         For more information, try '--help'.
     "#]],

@@ -39,14 +39,14 @@ fn btf_exec(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_fork")]
 fn btf_fork(ctx: BtfTracePointContext) -> i32 {
     let _off = preempt::off();
-    tracepoint::forked(ctx.arg(0), ctx.arg(1));
+    tracepoint::forked(Hook::Fentry, ctx.arg(0), ctx.arg(1));
     0
 }
 
 #[btf_tracepoint(function = "sched_process_exit")]
 fn btf_exit(ctx: BtfTracePointContext) -> i32 {
     let _off = preempt::off();
-    tracepoint::exited(ctx.arg(0));
+    tracepoint::exited(Hook::Fentry, ctx.arg(0), || ctx.arg(1));
     0
 }
 

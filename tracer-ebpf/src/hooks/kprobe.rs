@@ -18,6 +18,7 @@ use crate::{
     filter::{self, Outcome},
     hooks::{fentry, syscall},
     kernel::read,
+    life,
     maps::{CALLERS, KERNEL_CALLS, offset},
     scratch::Slot,
     tree,
@@ -132,6 +133,19 @@ fn kprobe_fork(ctx: ProbeContext) -> u32 {
     let Some(child) = ctx.arg::<u64>(0) else { return 0 };
     let parent = (bpf_get_current_pid_tgid() >> 32) as u32;
     tree::forked(parent, child);
+    life::forked(Hook::Kprobe, child);
+    0
+}
+
+/// fs/file.c: `void exit_files(struct task_struct *tsk)`, which each thread calls on its way out after it has left
+/// `signal->live` and set its exit code; and for a child that could not be made, which is not the current task then.
+#[kprobe]
+fn kprobe_exit(ctx: ProbeContext) -> u32 {
+    let Some(task) = ctx.arg::<u64>(0) else { return 0 };
+    // SAFETY: the helper has no precondition.
+    if task == unsafe { bpf_get_current_task() } && life::none_is_left(task) {
+        life::exited(Hook::Kprobe, task);
+    }
     0
 }
 

@@ -1,7 +1,8 @@
 //! Where the kernel side is called from: one file per hook family.
 //!
 //! Each family is enough by itself: it sees successful execs once the new image is in place, and
-//! failed ones when the call returns. For the traced tree it sees processes begin and end.
+//! failed ones when the call returns. It sees processes begin and end too, if that is asked for. The iterator, which
+//! finds those that are there already, is of no family.
 
 /// Logs through aya-log, when the feature `log` is on; otherwise nothing is compiled in.
 macro_rules! log {
@@ -14,6 +15,7 @@ macro_rules! log {
 }
 
 mod fentry;
+mod iter;
 mod kprobe;
 mod syscall;
 mod tracepoint;

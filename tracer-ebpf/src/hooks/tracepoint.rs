@@ -5,15 +5,7 @@
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_common::Hook;
 
-use crate::{
-    exec,
-    hooks::syscall,
-    kernel::{follow, read},
-    maps::offset,
-    preempt,
-    scratch::Slot,
-    tree,
-};
+use crate::{exec, hooks::syscall, kernel::read, life, maps::offset, preempt, scratch::Slot, tree};
 
 /// include/trace/events/sched.h: `sched_process_exec(struct task_struct *p, pid_t old_pid,
 /// struct linux_binprm *bprm)`, 5.10 to 7.2. The new image is in place and has not run.
@@ -41,34 +33,37 @@ fn tp_sys_exit(ctx: RawTracePointContext) -> u32 {
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 fn tp_fork(ctx: RawTracePointContext) -> u32 {
     let _off = preempt::off();
-    forked(ctx.arg(0), ctx.arg(1));
+    forked(Hook::Tracepoint, ctx.arg(0), ctx.arg(1));
     0
 }
 
-/// include/trace/events/sched.h: `sched_process_exit(struct task_struct *p, …)`, called by each
-/// thread after it has left `signal->live` (kernel/exit.c, `do_exit`).
+/// include/trace/events/sched.h: `sched_process_exit(struct task_struct *p)`, since 6.16 `(…, bool group_dead)`,
+/// called by each thread after it has left `signal->live` (kernel/exit.c, `do_exit`).
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 fn tp_exit(ctx: RawTracePointContext) -> u32 {
     let _off = preempt::off();
-    exited(ctx.arg(0));
+    exited(Hook::Tracepoint, ctx.arg(0), || ctx.arg(1));
     0
 }
 
 /// A child is of the tree if its parent is.
 #[inline(always)]
-pub(crate) fn forked(parent: u64, child: u64) {
+pub(crate) fn forked(hook: Hook, parent: u64, child: u64) {
     if let Some(parent) = read::<u32>(parent, offset!(task_tgid)) {
         tree::forked(parent, child);
     }
+    life::forked(hook, child);
 }
 
-/// Takes a process out of the tree when its last thread ends.
+/// Tells a process' end when its last thread ends, and takes it out of the tree. `said`: what the kernel says of
+/// that thread, where it does.
 #[inline(always)]
-pub(crate) fn exited(task: u64) {
-    let signal = follow(task, offset!(task_signal));
-    if let Some(0) = read::<u32>(signal, offset!(signal_live))
-        && let Some(tgid) = read::<u32>(task, offset!(task_tgid))
-    {
+pub(crate) fn exited(hook: Hook, task: u64, said: impl FnOnce() -> u64) {
+    if !life::is_last(task, said) {
+        return;
+    }
+    life::exited(hook, task);
+    if let Some(tgid) = read::<u32>(task, offset!(task_tgid)) {
         tree::ended(tgid);
     }
 }

@@ -88,6 +88,8 @@ pub enum FormatArg {
     Table,
     /// For programs: one object a line
     Json,
+    /// For people: who runs whom ('tracer exec' alone)
+    Tree,
 }
 
 /// Choices of `--color`.

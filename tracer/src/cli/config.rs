@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use tracer_common::Hook;
 
+use super::cost::StatsWanted;
 use super::error::UsageError;
 use super::exec::{ExecArgs, HookArg};
+use super::life::Story;
+use super::place;
 use super::shared::{self, Out, Output, StatusPolicy};
 use super::world::World;
 use crate::event::{EnvWanted, Filters, Limits};
+use crate::overhead::Share;
+use crate::place::PlaceFilter;
 use crate::session::Precheck;
 use crate::sink::{Colour, Format};
 
@@ -23,12 +28,17 @@ pub struct ExecConfig {
     /// With the command, if one is to be run.
     pub filters: Filters,
     pub env: EnvWanted,
+    /// Which places are wanted; `None`: nobody asks where processes run.
+    pub places: Option<PlaceFilter>,
     pub limits: Limits,
+    pub story: Story,
     pub format: Format,
     pub output: Output,
     pub colour: Colour,
     /// Size of the ring buffer: a power of two, and a multiple of the page size.
     pub buffer_bytes: u32,
+    pub stats: StatsWanted,
+    pub max_overhead: Option<Share>,
     pub duration: Option<Duration>,
     pub count: Option<NonZeroU64>,
     pub status: StatusPolicy,
@@ -53,16 +63,21 @@ impl ExecConfig {
         let mut notes = Vec::new();
         let (buffer_bytes, precheck) = shared::load(&args.load, world, &mut notes)?;
         let who = shared::who(args.who, args.command, world, &mut notes)?;
+        let Out { format, output, colour } = shared::out(args.out, world);
+        let places = place::places(args.place, format, &mut notes)?;
+        let wanted = places.as_ref();
         let filters = Filters {
             pids: who.pids,
             uids: who.uids,
             comms: who.comms,
             cgroup: who.cgroup,
+            containers: wanted.map_or_else(Vec::new, |places| words(&places.containers)),
+            units: wanted.map_or_else(Vec::new, |places| words(&places.units)),
             failed: args.failed,
             tree: who.tree,
             command: who.command,
         };
-        let Out { format, output, colour } = shared::out(args.out, world);
+        let story = Story::resolve(&args.life, format, args.failed)?;
         let env = env(&args.env);
         if format == Format::Table && env != EnvWanted::None {
             notes.push("the table does not show the environment: add --format json".into());
@@ -76,11 +91,15 @@ impl ExecConfig {
             },
             filters,
             env,
+            story,
+            places,
             limits: Limits { max_args: args.max_args, max_bytes: args.max_bytes },
             format,
             output,
             colour,
             buffer_bytes,
+            stats: args.cost.stats(),
+            max_overhead: args.cost.max_overhead,
             duration: args.duration,
             count: args.count,
             status: shared::status(args.propagate_status),
@@ -96,6 +115,10 @@ impl ExecConfig {
     pub fn command(&self) -> Option<&[OsString]> {
         self.filters.command.as_deref()
     }
+}
+
+fn words<T: ToString>(wanted: &[T]) -> Vec<String> {
+    wanted.iter().map(T::to_string).collect()
 }
 
 fn env(names: &[String]) -> EnvWanted {

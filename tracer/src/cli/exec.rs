@@ -8,6 +8,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::common::{LoadArgs, OutArgs, WhoArgs};
+use super::cost::CostArgs;
+use super::life::LifeArgs;
+use super::place::PlaceArgs;
 use super::units;
 
 /// Arguments of `tracer exec`.
@@ -23,6 +26,9 @@ pub struct ExecArgs {
 
     #[command(flatten)]
     pub who: WhoArgs,
+
+    #[command(flatten)]
+    pub place: PlaceArgs,
 
     /// Only executions that fail
     #[arg(long, help_heading = "Filters")]
@@ -44,6 +50,12 @@ pub struct ExecArgs {
     /// Show at most this many bytes of arguments: the first and the last of them
     #[arg(long, value_name = "N", value_parser = units::limit, help_heading = "Output")]
     pub max_bytes: Option<NonZeroU32>,
+
+    #[command(flatten)]
+    pub life: LifeArgs,
+
+    #[command(flatten)]
+    pub cost: CostArgs,
 
     #[command(flatten)]
     pub load: LoadArgs,
@@ -95,6 +107,12 @@ Examples:
       What the descendants of process 1234 run, with two environment variables.
   tracer exec --cgroup system.slice/nginx.service
       What a service runs.
+  tracer exec --life --format json -- make
+      Each process of 'make' when it ends: what it executed, how it ended, what it used.
+  tracer exec --format tree -- make
+      Who runs whom, as it happens.
+  tracer exec --container '*'
+      What runs in containers, and in which.
 
 Exit status: 0 done; 1 failed while running; 2 wrong usage; 3 this host cannot (the message says
 what to change); 4 the pre-check refuses; 5 the kernel refuses what the pre-check accepted; with --propagate-status that of CMD (127 not found, 126 not executable).";

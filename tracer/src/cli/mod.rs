@@ -11,11 +11,14 @@
 
 mod common;
 mod config;
+mod cost;
 mod doctor;
 mod error;
 mod exec;
 mod generate;
+mod life;
 mod list;
+mod place;
 mod probe;
 mod probe_config;
 mod shared;
@@ -30,11 +33,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use common::{LoadArgs, OutArgs, WhoArgs};
 pub use config::ExecConfig;
+pub use cost::{CostArgs, StatsWanted};
 pub use doctor::{DoctorArgs, DoctorFormat};
 pub use error::UsageError;
 pub use exec::ExecArgs;
 pub use generate::{CompletionsArgs, ManArgs, completions, man};
+pub use life::{Generations, LifeArgs, Story};
 pub use list::{ListArgs, ListFormat};
+pub use place::{PlaceArg, PlaceArgs};
 pub use probe::ProbeArgs;
 pub use probe_config::ProbeConfig;
 pub use shared::{Output, StatusPolicy};
@@ -57,7 +63,8 @@ pub enum Invocation {
     /// Each one is shown with its arguments as they are: complete, whatever bytes they hold. What
     /// could not be delivered is counted, and shown where it happened.
     ///
-    /// Filters are applied in the kernel; an execution is shown if it passes all of them.
+    /// Filters are applied in the kernel, --container and --unit after it; an execution is shown if it passes all
+    /// of them.
     Exec(Box<ExecArgs>),
     /// Attach to functions, tracepoints and system calls by name, with their arguments and results
     ///

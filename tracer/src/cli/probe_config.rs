@@ -4,6 +4,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use super::common::FormatArg;
 use super::error::UsageError;
 use super::probe::ProbeArgs;
 use super::shared::{self, Out, Output, StatusPolicy};
@@ -61,6 +62,10 @@ impl ProbeConfig {
         let mut notes = Vec::new();
         let (buffer, precheck) = shared::load(&args.load, world, &mut notes)?;
         let who = shared::who(args.who, args.command, world, &mut notes)?;
+        if args.out.format == Some(FormatArg::Tree) {
+            return Err(UsageError::new("--format tree: hits of probes are no tree")
+                .tip("'tracer exec --format tree' shows who runs whom; --format table shows hits"));
+        }
         let Out { format, output, colour } = shared::out(args.out, world);
         let request = Request {
             show: args.show,

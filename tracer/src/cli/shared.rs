@@ -86,6 +86,7 @@ pub(super) fn out(args: OutArgs, world: &dyn World) -> Out {
     let format = match args.format {
         Some(FormatArg::Table) => Format::Table,
         Some(FormatArg::Json) => Format::Json,
+        Some(FormatArg::Tree) => Format::Tree,
         None if terminal => Format::Table,
         None => Format::Json,
     };

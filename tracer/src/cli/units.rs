@@ -4,6 +4,9 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use super::life::Generations;
+use crate::overhead::Share;
+
 /// A size in bytes: `65536`, `64K`, `8M`, `1GiB`. Units are powers of 1024.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     const FORM: &str = "expected a size such as 65536, 64K, 8M or 1GiB";
@@ -53,6 +56,29 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         // The kernel's clocks count nanoseconds in 64 bits.
         total if u64::try_from(total.as_nanos()).is_err() => Err(too_long()),
         total => Ok(total),
+    }
+}
+
+/// A share of the time of all CPUs: `1%`, `0.5%`, or `1` without the sign.
+pub(super) fn share(text: &str) -> Result<Share, String> {
+    const FORM: &str = "expected a percentage from 0.1% to 100%, such as 1%";
+    /// Decimals of a percentage: thousandths of it are the finest.
+    const DECIMALS: usize = 3;
+    let number = text.strip_suffix('%').unwrap_or(text);
+    let (whole, rest) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(rest) || rest.len() > DECIMALS {
+        return Err(FORM.into());
+    }
+    let whole: u32 = whole.parse().map_err(|_| FORM.to_string())?;
+    let thousandths: u32 = format!("{rest:0<DECIMALS$}").parse().map_err(|_| FORM.to_string())?;
+    let ppm = whole.checked_mul(10_000).and_then(|ppm| ppm.checked_add(thousandths * 10));
+    match ppm.map(Share::from_ppm) {
+        Some(share) if share < Share::from_ppm(1_000) => {
+            Err("less than can be kept: the least is 0.1%".into())
+        }
+        Some(share) if share <= Share::ALL => Ok(share),
+        _ => Err("more than there is: up to 100%".into()),
     }
 }
 
@@ -133,6 +159,17 @@ pub(super) fn env_name(text: &str) -> Result<String, String> {
     }
 }
 
+/// How many generations.
+pub(super) fn generations(text: &str) -> Result<Generations, String> {
+    match text {
+        "all" => Ok(Generations::All),
+        text => text
+            .parse()
+            .map(Generations::Most)
+            .map_err(|_| "expected a number of generations from 1 on, or 'all'".to_owned()),
+    }
+}
+
 /// How many to show.
 pub(super) fn limit(text: &str) -> Result<NonZeroU32, String> {
     match text.parse::<u32>() {
@@ -171,6 +208,20 @@ mod tests {
         }
         for text in ["", "K", "1.5M", "-1", "8X", "1 G", "99999999999999999999", "99999999999G"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_are_percentages() {
+        for (text, ppm) in
+            [("1%", 10_000), ("1", 10_000), ("0.1%", 1_000), ("12.345%", 123_450), ("100%", 1_000_000)]
+        {
+            assert_eq!(share(text), Ok(Share::from_ppm(ppm)), "{text}");
+        }
+        for text in
+            ["", "%", ".5", "1.", "-1%", "1.2345%", "0", "0.09%", "100.001%", "101", "99999999999", "1 %"]
+        {
+            assert!(share(text).is_err(), "{text}");
         }
     }
 

@@ -7,19 +7,25 @@ use std::{
     path::Path,
 };
 
+use tracer_common::V1_HIERARCHIES;
+
 use super::{
     Outcome,
     common::{boot_ns, columns, facts, find, judged, open, refused, table, wall_clock},
     follow,
+    load::Load,
     run::{self, Bounds, Traced},
-    show::Show,
+    show::{Show, Shown, Teller},
 };
 use crate::{
-    cli::{ExecConfig, Output as To},
+    cli::{ExecConfig, Generations, Output as To, StatsWanted},
     event::{Assembler, End, EndReason, EnvWanted, Start},
+    host,
+    place::Places,
     plan::{self, Cgroup, Plan, Refusal, Wishes},
+    process::{self, ProcessTable},
     session::{self, Attached, Command, Judgement, Started},
-    sink::{self, Batch, Format, Sink},
+    sink::{self, Batch, Format, Sink, Tree},
 };
 
 /// Runs `tracer exec`.
@@ -39,6 +45,7 @@ struct Prepared {
     kernel: String,
     command: Option<Command>,
     output: File,
+    places: Option<Places>,
 }
 
 fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
@@ -51,7 +58,16 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
     };
     let output = open(&config.output)?;
     let facts = facts()?;
-    let plan = plan::exec(&wishes(config), &facts).map_err(|e| Outcome::HostCannot(e.to_string()))?;
+    let hierarchies = match &config.places {
+        Some(_) => Some(host::v1_hierarchies().map_err(|e| {
+            Outcome::HostCannot(format!(
+                "/proc/self/cgroup cannot be read: {e}; --place never works without it"
+            ))
+        })?),
+        None => None,
+    };
+    let plan =
+        plan::exec(&wishes(config, hierarchies), &facts).map_err(|e| Outcome::HostCannot(e.to_string()))?;
 
     let command = match (program, config.command()) {
         (Some(program), Some(argv)) => {
@@ -80,7 +96,11 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
             eprintln!("tracer: no event will have {field}: {reason}");
         }
     }
-    Ok(Prepared { plan, started, kernel: facts.release, command, output })
+    let places = hierarchies.map(|hierarchies| match plan.no_places() {
+        Some(reason) => Places::unavailable(reason),
+        None => Places::new(hierarchies),
+    });
+    Ok(Prepared { plan, started, kernel: facts.release, command, output, places })
 }
 
 fn write_judged(path: &Path, started: &Started) -> io::Result<()> {
@@ -91,7 +111,7 @@ fn write_judged(path: &Path, started: &Started) -> io::Result<()> {
     std::fs::write(path, started.attached.judged().iter().map(line).collect::<String>())
 }
 
-fn wishes(config: &ExecConfig) -> Wishes {
+fn wishes(config: &ExecConfig, hierarchies: Option<[u32; V1_HIERARCHIES]>) -> Wishes {
     let filters = &config.filters;
     Wishes {
         hook: config.hook,
@@ -103,8 +123,23 @@ fn wishes(config: &ExecConfig) -> Wishes {
         cgroup: filters.cgroup.as_ref().map(|c| Cgroup { id: c.id, level: c.level }),
         failed: filters.failed,
         tree: filters.tree.is_some() || filters.command.is_some(),
+        follow: follow(config),
+        places: hierarchies.map(|hierarchies| plan::Places { hierarchies }),
         buffer: config.buffer_bytes,
+        stats: config.stats != StatsWanted::Never || config.max_overhead.is_some(),
+        governed: config.max_overhead.is_some(),
         hidden_members: config.hide_members.clone(),
+    }
+}
+
+/// What the kernel side tells beside executions.
+fn follow(config: &ExecConfig) -> plan::Follow {
+    let story = &config.story;
+    plan::Follow {
+        no_execs: !(story.execs || story.lives || config.format == Format::Tree),
+        forks: story.forks,
+        exits: story.exits || story.lives,
+        table: story.needs_table(config.format),
     }
 }
 
@@ -125,7 +160,51 @@ fn sink(config: &ExecConfig) -> Sink {
     let clock = wall_clock();
     match config.format {
         Format::Json => Sink::Json(clock),
-        Format::Table => Sink::Table(Box::new(table(clock, &config.output, config.colour))),
+        Format::Table => {
+            let table = table(clock, &config.output, config.colour);
+            Sink::Table(Box::new(if config.places.is_some() { table.with_places() } else { table }))
+        }
+        Format::Tree => Sink::Tree(Box::new(Tree::new(table(clock, &config.output, config.colour)))),
+    }
+}
+
+/// What of all that arrives is shown.
+fn shown(config: &ExecConfig) -> Shown {
+    let story = &config.story;
+    Shown {
+        execs: story.execs,
+        forks: story.forks,
+        exits: story.exits,
+        lives: story.lives,
+        ancestors: story.ancestors.map(|generations| match generations {
+            Generations::All => usize::MAX,
+            Generations::Most(most) => most.get() as usize,
+        }),
+        branches: config.format == Format::Tree,
+        places: config.places.clone().unwrap_or_default(),
+    }
+}
+
+fn table_of(config: &ExecConfig) -> Option<ProcessTable> {
+    let processes = config.story.max_processes.get() as usize;
+    let limits = process::Limits { processes, ..process::Limits::default() };
+    config.story.needs_table(config.format).then(|| ProcessTable::new(limits))
+}
+
+/// Tells the table which processes there are.
+fn snapshot(attached: &mut Attached, show: &mut Show) {
+    let now = boot_ns();
+    match attached.snapshot(|record, dropped| show.record(record, dropped, now)) {
+        None => {}
+        Some(Ok(counts)) if counts.dropped == 0 => {}
+        Some(Ok(counts)) => eprintln!(
+            "tracer: {} of the processes that were there before the trace found no room: a larger --buffer holds them",
+            counts.dropped
+        ),
+        Some(Err(reason)) => {
+            show.rest.no_snapshot();
+            eprintln!("tracer: processes that were there before the trace are not known: {reason}");
+        }
     }
 }
 
@@ -139,7 +218,9 @@ impl Prepared {
     async fn trace(self, config: &ExecConfig) -> io::Result<Outcome> {
         let start_ns = boot_ns();
         let assembler = Assembler::new(config.limits, config.env.clone(), self.plan.unavailable.clone());
-        let mut show = Show::new(sink(config), assembler, self.plan.cpus, start_ns);
+        let teller =
+            Teller::new(sink(config), shown(config), table_of(config), self.places, self.plan.cpus, start_ns);
+        let mut show = Show::new(assembler, teller);
         let start = Start {
             boot_ns: start_ns,
             version: env!("CARGO_PKG_VERSION"),
@@ -150,11 +231,18 @@ impl Prepared {
             buffer_bytes: u64::from(config.buffer_bytes),
             unavailable: &self.plan.unavailable,
         };
-        show.sink.start(&start, &mut show.batch.bytes);
+        show.rest.sink.start(&start, &mut show.rest.batch.bytes);
+        let mut attached = self.started.attached;
+        snapshot(&mut attached, &mut show);
         session::memory::settle();
-        let traced = Execs { show, attached: self.started.attached, to: config.output.clone(), end: None };
+        let load = Load::new(config, &self.plan, &attached);
+        let traced = Execs { show, attached, load, to: config.output.clone(), end: None };
+        let interval = match config.stats {
+            StatsWanted::Every(interval) => Some(interval),
+            StatsWanted::Never | StatsWanted::AtEnd => None,
+        };
         let bounds =
-            Bounds { duration: config.duration, count: config.count, interval: None, status: config.status };
+            Bounds { duration: config.duration, count: config.count, interval, status: config.status };
         run::run(traced, self.output, self.command, bounds).await
     }
 }
@@ -163,6 +251,8 @@ impl Prepared {
 struct Execs {
     show: Show,
     attached: Attached,
+    /// If anybody asked what the run costs.
+    load: Option<Load>,
     to: To,
     end: Option<End>,
 }
@@ -180,26 +270,35 @@ impl Traced for Execs {
     }
 
     fn batch(&mut self) -> &mut Batch {
-        &mut self.show.batch
+        &mut self.show.rest.batch
     }
 
     fn events(&self) -> u64 {
-        self.show.events()
+        self.show.rest.events()
     }
 
     fn refresh(&mut self) {
-        self.show.sink.set_clock(wall_clock());
-        self.show.sink.refresh_users();
+        self.show.rest.sink.set_clock(wall_clock());
+        self.show.rest.sink.refresh_users();
+        if let Some(load) = &mut self.load {
+            load.look(&mut self.attached, &mut self.show.rest);
+        }
     }
 
     fn tell_losses(&mut self) {
         let now = boot_ns();
-        self.show.poll(&self.attached.counters(), now);
-        self.show.skipped(self.attached.skipped(), now);
+        self.show.rest.poll(&self.attached.counters(), now);
+        self.show.rest.skipped(self.attached.skipped(), now);
+    }
+
+    fn interval(&mut self) {
+        if let Some(load) = &mut self.load {
+            load.tell(&self.attached, &mut self.show.rest);
+        }
     }
 
     fn measure_terminal(&mut self) {
-        self.show.sink.set_columns(columns(&self.to));
+        self.show.rest.sink.set_columns(columns(&self.to));
     }
 
     fn tree_size(&self) -> i64 {
@@ -212,21 +311,33 @@ impl Traced for Execs {
 
     fn settle(&mut self) {
         let now = boot_ns();
-        self.show.settle(&self.attached.counters(), self.attached.pending_returns(), now);
-        self.show.skipped(self.attached.skipped(), now);
+        self.show.rest.settle(&self.attached.counters(), self.attached.pending_returns(), now);
+        self.show.rest.skipped(self.attached.skipped(), now);
     }
 
     fn end(&mut self, reason: EndReason) {
-        let end = self.show.end(reason, boot_ns());
-        self.show.sink.end(&end, &mut self.show.batch.bytes);
+        if let Some(load) = &mut self.load {
+            load.finish(&self.attached, &mut self.show.rest);
+        }
+        let mut end = self.show.rest.end(reason, boot_ns());
+        if let Some(load) = &self.load {
+            end.accounts = load.accounts(&self.attached, &self.show.rest);
+        }
+        self.show.rest.sink.end(&end, &mut self.show.rest.batch.bytes);
         self.end = Some(end);
     }
 
     fn sum_up(&mut self, delivered: u64) {
         if let Some(mut end) = self.end.take() {
-            end.undelivered = end.events.saturating_sub(delivered);
-            end.events -= end.undelivered;
+            let lines = end.events + end.followed.map_or(0, |f| f.forks + f.exits + f.lives);
+            end.undelivered = lines.saturating_sub(delivered);
+            if end.followed.is_none() {
+                end.events -= end.undelivered;
+            }
             eprint!("tracer: {}", sink::summary(&end));
+        }
+        if let Some(summary) = self.load.as_ref().and_then(Load::summary) {
+            eprint!("tracer: {summary}");
         }
         let unseen = self.attached.unseen_returns();
         if unseen > 0 {

@@ -10,6 +10,7 @@ mod exec;
 mod follow;
 mod hits;
 mod list;
+mod load;
 mod probe;
 mod run;
 mod show;

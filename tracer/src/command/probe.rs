@@ -211,7 +211,8 @@ impl Prepared {
         let clock = common::wall_clock();
         let sink = match config.format {
             Format::Json => ProbeSink::json(clock, self.symbols),
-            Format::Table => {
+            // Hits have no tree.
+            Format::Table | Format::Tree => {
                 ProbeSink::table(common::table(clock, &config.output, config.colour), self.symbols)
             }
         };

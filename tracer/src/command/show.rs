@@ -1,26 +1,52 @@
 //! Records become events, and events bytes; losses are told where they happened.
 //!
-//! *Invariant:* an event that the kernel side produced is shown, or told as lost, exactly once.
+//! *Invariant:* an event that the kernel side produced is shown, or told as lost, exactly once; one that nobody asked
+//! to see is neither, and serves the table of processes.
 
 use std::collections::BTreeMap;
 
-use tracer_common::{Class, Hook};
+use tracer_common::{Cgroups, Class, Hook};
 
 use crate::{
-    event::{Assembler, End, EndReason, Event, LossTracker, Lost, LostReason},
+    event::{Assembler, End, EndReason, Event, Followed, LossTracker, Lost, LostReason, Value},
+    place::{Located, PlaceFilter, Places},
+    process::{Life, ProcessTable},
     session::Counters,
     sink::{Around, Batch, Sink},
 };
 
+/// What of all that arrives is shown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shown {
+    pub(super) execs: bool,
+    pub(super) forks: bool,
+    pub(super) exits: bool,
+    pub(super) lives: bool,
+    /// How many generations, if any.
+    pub(super) ancestors: Option<usize>,
+    /// Where each process is in the tree.
+    pub(super) branches: bool,
+    pub(super) places: PlaceFilter,
+}
+
 /// The way of records to the output.
 pub(super) struct Show {
+    assembler: Assembler,
+    pub(super) rest: Teller,
+}
+
+/// What becomes of events.
+pub(super) struct Teller {
     pub(super) sink: Sink,
     pub(super) batch: Batch,
-    assembler: Assembler,
+    shown: Shown,
+    /// If anything that is shown takes it.
+    table: Option<ProcessTable>,
+    /// If anybody asked where processes are.
+    places: Option<Places>,
     /// By class.
     losses: [LossTracker; 4],
-    events: u64,
-    failed: u64,
+    counts: Counts,
     /// Lost otherwise than for want of room in the ring.
     lost_otherwise: u64,
     /// Of these the ones that the kernel skipped.
@@ -29,15 +55,92 @@ pub(super) struct Show {
     start_ns: u64,
 }
 
+#[derive(Default)]
+struct Counts {
+    /// That arrived, by class.
+    arrived: [u64; 4],
+    execs: u64,
+    failed: u64,
+    forks: u64,
+    exits: u64,
+    lives: u64,
+}
+
+/// What numbers an event, and when and where it was.
+struct Origin<'a> {
+    class: Class,
+    cpu: u32,
+    seq: u64,
+    boot_ns: u64,
+    cgroups: Value<'a, Cgroups>,
+}
+
+impl<'a> Origin<'a> {
+    /// `None`: it is no event of its own.
+    fn of(event: &Event<'a>) -> Option<Self> {
+        let class = |own, quiet| if quiet { Class::Quiet } else { own };
+        Some(match event {
+            Event::Exec(e) => Self {
+                class: class(Class::Event, e.quiet),
+                cpu: e.cpu,
+                seq: e.seq,
+                boot_ns: e.boot_ns,
+                cgroups: e.cgroups,
+            },
+            Event::Fork(e) => Self {
+                class: class(Class::Fork, e.quiet),
+                cpu: e.cpu,
+                seq: e.seq,
+                boot_ns: e.boot_ns,
+                cgroups: e.cgroups,
+            },
+            Event::Exit(e) => Self {
+                class: class(Class::Exit, e.quiet),
+                cpu: e.cpu,
+                seq: e.seq,
+                boot_ns: e.boot_ns,
+                cgroups: e.cgroups,
+            },
+            Event::Alive(_) | Event::AliveEnd(_) | Event::Cgroup(_) => return None,
+        })
+    }
+}
+
 impl Show {
-    pub(super) fn new(sink: Sink, assembler: Assembler, cpus: u32, start_ns: u64) -> Self {
+    pub(super) fn new(assembler: Assembler, rest: Teller) -> Self {
+        Self { assembler, rest }
+    }
+
+    /// Takes one record of the ring. `dropped` reads a CPU's counter of a class.
+    pub(super) fn record(&mut self, record: &[u8], dropped: &dyn Fn(u32, Class) -> u64, now_ns: u64) {
+        match self.assembler.push(record) {
+            Ok(Some(event)) => self.rest.event(&event, dropped),
+            Ok(None) => {}
+            Err(error) => {
+                eprintln!("tracer: a record cannot be understood, which is a bug: {error}");
+                self.rest.lost(1, now_ns, LostReason::Undecodable);
+            }
+        }
+    }
+}
+
+impl Teller {
+    pub(super) fn new(
+        sink: Sink,
+        shown: Shown,
+        table: Option<ProcessTable>,
+        places: Option<Places>,
+        cpus: u32,
+        start_ns: u64,
+    ) -> Self {
         Self {
             sink,
             batch: Batch::default(),
-            assembler,
+            shown,
+            table,
+            places,
             losses: Class::ALL.map(|class| LossTracker::new(class, cpus as usize, start_ns)),
-            events: 0,
-            failed: 0,
+            counts: Counts::default(),
             lost_otherwise: 0,
             skipped: 0,
             by_hook: BTreeMap::new(),
@@ -45,33 +148,86 @@ impl Show {
         }
     }
 
-    /// Events shown so far.
+    /// Lines of events shown so far.
     pub(super) fn events(&self) -> u64 {
-        self.events
+        let Counts { execs, forks, exits, lives, .. } = self.counts;
+        execs + forks + exits + lives
     }
 
-    /// Takes one record of the ring. `dropped` reads a CPU's counter of a class.
-    pub(super) fn record(&mut self, record: &[u8], dropped: &dyn Fn(u32, Class) -> u64, now_ns: u64) {
-        match self.assembler.push(record) {
-            Ok(Some(Event::Exec(event))) => {
-                let cpu = event.cpu;
-                let class = if event.quiet { Class::Quiet } else { Class::Event };
-                let losses = &mut self.losses[class as usize];
-                let lost = losses.event(cpu, event.seq, event.boot_ns, || dropped(cpu, class));
-                if let Some(lost) = lost {
-                    self.sink.lost(&lost, &mut self.batch.bytes);
-                }
-                self.sink.exec(&event, Around::default(), &mut self.batch.bytes);
+    /// Events of a class that arrived; those that were lost; and of these the ones that have no number, since the
+    /// kernel side did not see them.
+    pub(super) fn account(&self, class: Class) -> (u64, u64, u64) {
+        let unnumbered = if class == Class::Event { self.lost_otherwise } else { 0 };
+        let lost = self.losses[class as usize].total() + unnumbered;
+        (self.counts.arrived[class as usize], lost, unnumbered)
+    }
+
+    fn event(&mut self, event: &Event<'_>, dropped: &dyn Fn(u32, Class) -> u64) {
+        let origin = Origin::of(event);
+        if let Some(Origin { class, cpu, seq, boot_ns, .. }) = origin {
+            let lost = self.losses[class as usize].event(cpu, seq, boot_ns, || dropped(cpu, class));
+            if let Some(lost) = lost {
+                self.tell(&lost);
+            }
+            self.counts.arrived[class as usize] += 1;
+        }
+        if let (Some(places), Event::Cgroup(group)) = (&mut self.places, event) {
+            places.learn(group);
+        }
+        let known = self.table.as_mut().map(|table| table.event(event));
+        let Some(origin) = origin.filter(|origin| origin.class != Class::Quiet) else { return };
+        let place = self.places.as_mut().map(|places| places.locate(origin.cgroups));
+        if place.is_some_and(|place: Located<'_>| !self.shown.places.passes(place)) {
+            return;
+        }
+        let (shown, counts, out) = (&self.shown, &mut self.counts, &mut self.batch.bytes);
+        let around = Around {
+            ancestors: shown.ancestors.and_then(|most| Some(known?.ancestors(most))),
+            branch: if shown.branches { known.map(|known| known.branch()) } else { None },
+            place,
+        };
+        match event {
+            Event::Exec(exec) if shown.execs => {
+                self.sink.exec(exec, around, out);
+                counts.execs += 1;
+                counts.failed += u64::from(exec.failed());
+                self.by_hook.entry(exec.hook.name()).or_insert((exec.hook, 0)).1 += 1;
                 self.batch.events += 1;
-                self.events += 1;
-                self.failed += u64::from(event.failed());
-                self.by_hook.entry(event.hook.name()).or_insert((event.hook, 0)).1 += 1;
             }
-            Ok(_) => {}
-            Err(error) => {
-                eprintln!("tracer: a record cannot be understood, which is a bug: {error}");
-                self.lost(1, now_ns, LostReason::Undecodable);
+            Event::Fork(fork) if shown.forks => {
+                self.sink.fork(fork, around, out);
+                counts.forks += 1;
+                self.batch.events += 1;
             }
+            Event::Exit(exit) => {
+                if shown.exits {
+                    self.sink.exit(exit, around, out);
+                    counts.exits += 1;
+                    self.batch.events += 1;
+                }
+                if shown.lives
+                    && let Some(life) = known.and_then(|known| known.life(exit))
+                {
+                    self.sink.life(&life, around, out);
+                    counts.lives += 1;
+                    self.batch.events += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// There is no snapshot of what was there before, or there will be none.
+    pub(super) fn no_snapshot(&mut self) {
+        if let Some(table) = &mut self.table {
+            table.end_snapshot();
+        }
+    }
+
+    fn tell(&mut self, lost: &Lost) {
+        self.sink.lost(lost, &mut self.batch.bytes);
+        if let Some(table) = &mut self.table {
+            table.note_loss(lost.count);
         }
     }
 
@@ -79,7 +235,7 @@ impl Show {
     pub(super) fn lost(&mut self, count: u64, now_ns: u64, reason: LostReason) {
         let lost =
             Lost { class: Class::Event, cpu: None, count, from_ns: self.start_ns, to_ns: now_ns, reason };
-        self.sink.lost(&lost, &mut self.batch.bytes);
+        self.tell(&lost);
         self.lost_otherwise += count;
     }
 
@@ -94,41 +250,65 @@ impl Show {
 
     /// Looks at the counters: losses are told although no event follows them.
     pub(super) fn poll(&mut self, counters: &Counters, now_ns: u64) {
+        let mut told = Vec::new();
         for (cpu, stats) in counters.cpus.iter().enumerate() {
             for losses in &mut self.losses {
-                let (sink, out) = (&mut self.sink, &mut self.batch.bytes);
-                losses.poll(cpu as u32, stats, now_ns, |lost| sink.lost(&lost, out));
+                losses.poll(cpu as u32, stats, now_ns, |lost| told.push(lost));
             }
         }
+        told.iter().for_each(|lost| self.tell(lost));
     }
 
     /// The last look, when nothing is attached and the ring is empty.
     /// `missed` returns were not shown by the kernel.
     pub(super) fn settle(&mut self, counters: &Counters, missed: u64, now_ns: u64) {
+        let mut told = Vec::new();
         for (cpu, stats) in counters.cpus.iter().enumerate() {
             for losses in &mut self.losses {
-                let (sink, out) = (&mut self.sink, &mut self.batch.bytes);
-                losses.settle(cpu as u32, stats, now_ns, |lost| sink.lost(&lost, out));
+                losses.settle(cpu as u32, stats, now_ns, |lost| told.push(lost));
             }
         }
+        told.iter().for_each(|lost| self.tell(lost));
         if missed > 0 {
             self.lost(missed, now_ns, LostReason::MissedReturn);
         }
     }
 
-    /// What the run came to.
-    pub(super) fn end(&self, reason: EndReason, now_ns: u64) -> End {
+    /// Tells the lives that have not ended, and what the run came to.
+    pub(super) fn end(&mut self, reason: EndReason, now_ns: u64) -> End {
+        if let (Some(table), true) = (&self.table, self.shown.lives) {
+            for (known, life) in table.unfinished(now_ns) {
+                let life: Life<'_> = life;
+                let around = Around {
+                    ancestors: self.shown.ancestors.map(|most| known.ancestors(most)),
+                    branch: self.shown.branches.then(|| known.branch()),
+                    place: None,
+                };
+                self.sink.life(&life, around, &mut self.batch.bytes);
+                self.counts.lives += 1;
+                self.batch.events += 1;
+            }
+        }
         let no_room = self.losses.iter().map(LossTracker::total).sum();
+        let followed = self.shown.forks || self.shown.exits || self.table.is_some();
         End {
             boot_ns: now_ns,
-            events: self.events,
-            failed: self.failed,
+            events: self.counts.execs,
+            failed: self.counts.failed,
             lost: no_room + self.lost_otherwise,
             no_room,
             by_hook: self.by_hook.values().copied().collect(),
             duration_ns: now_ns.saturating_sub(self.start_ns),
             reason,
             undelivered: 0,
+            accounts: Vec::new(),
+            followed: followed.then(|| Followed {
+                forks: self.counts.forks,
+                exits: self.counts.exits,
+                lives: self.counts.lives,
+                alive: self.table.as_ref().map_or(0, |table| table.alive() as u64),
+                evicted: self.table.as_ref().map_or(0, |table| table.evicted().total()),
+            }),
         }
     }
 }

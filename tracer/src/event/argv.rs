@@ -14,11 +14,13 @@
 //! terminators that are not shown); otherwise the number of arguments in a gap is unknown.
 //! Proven by `tests/decoder.rs`, `limits_keep_head_and_tail` and `holes_are_told`.
 
+mod kept;
 mod limit;
 mod split;
 
 use std::num::NonZeroU32;
 
+pub use kept::KeptArgs;
 pub(super) use split::{Extent, Scratch, Source, Unread};
 
 /// Limits that the user set. The true count and length are reported whatever they are.
@@ -80,6 +82,8 @@ pub enum GapReason {
     MaxArgs,
     /// [`Limits::max_bytes`].
     MaxBytes,
+    /// Left out because the run costs too much.
+    Shed,
     /// The ring had no room for them.
     Lost,
     /// The kernel side copies no more; their number is unknown.
@@ -92,6 +96,7 @@ impl GapReason {
         match self {
             Self::MaxArgs => "max_args",
             Self::MaxBytes => "max_bytes",
+            Self::Shed => "shed",
             Self::Lost => "lost",
             Self::Limit => "limit",
         }

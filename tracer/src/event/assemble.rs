@@ -1,6 +1,6 @@
 //! Records in, events out: chunks are kept until their event joins them.
 
-use tracer_common::{Exit, Fork, Kind, cut, field};
+use tracer_common::{Exit, Fork, Kind, cut, field, shed};
 
 use super::argv::{Extent, Scratch, Source, Unread};
 use super::exec::{self, Paths, Raw, Streams};
@@ -155,6 +155,7 @@ impl Assembler {
             total: total.into(),
             argc: counted.then_some(exec.argc),
             hole: match exec.cut & cut::ARGV_MIDDLE != 0 && exec.chunks_lost == 0 {
+                true if exec.shed & shed::LONG_ARGV != 0 => GapReason::Shed,
                 true => GapReason::MaxBytes,
                 false => GapReason::Lost,
             },

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tracer_common::{Cgroups, Exec, Hook, cut, field, flag};
+use tracer_common::{Cgroups, Exec, Hook, cut, field, flag, shed};
 
 use super::path::{self, PathStart};
 use super::{Args, Cut, DecodeError, Missing, Unavailable, Value, wire};
@@ -206,7 +206,7 @@ pub(super) fn event<'a>(
     unavailable: &'a Unavailable,
 ) -> ExecEvent<'a> {
     let Raw { exec, hook, parts } = raw;
-    let gone = Gone::new(exec.missing, unavailable);
+    let gone = Gone::new(exec.missing, unavailable).and_shed(exec.shed);
     let flag = |bit| exec.flags & bit != 0;
     let audit = |bit, id| match gone.unless(bit, id) {
         Value::Known(u32::MAX) => Value::Missing(Missing::NotSet),
@@ -277,12 +277,26 @@ pub(super) fn event<'a>(
 #[derive(Clone, Copy)]
 pub(super) struct Gone<'a> {
     unread: u64,
+    shed: u64,
     unavailable: &'a Unavailable,
 }
 
 impl<'a> Gone<'a> {
     pub(super) fn new(unread: u64, unavailable: &'a Unavailable) -> Self {
-        Self { unread, unavailable }
+        Self { unread, shed: 0, unavailable }
+    }
+
+    /// What was left out of this event: bits of [`shed`].
+    fn and_shed(self, fields: u32) -> Self {
+        const IDS: u64 = field::EUID
+            | field::LOGIN_UID
+            | field::SESSION_ID
+            | field::PID_NS
+            | field::MNT_NS
+            | field::NS_PID;
+        let of = [(shed::ENV, field::ENV), (shed::CWD, field::CWD), (shed::IDS, IDS)];
+        let shed = of.iter().filter(|(bit, _)| fields & bit != 0).fold(0, |all, (_, fields)| all | fields);
+        Self { shed, ..self }
     }
 
     /// A parent: it has no identity without a pid.
@@ -294,11 +308,12 @@ impl<'a> Gone<'a> {
     }
 
     pub(super) fn unless<T>(self, field: u64, value: T) -> Value<'a, T> {
-        if (self.unread | self.unavailable.mask()) & field == 0 {
+        if (self.unread | self.shed | self.unavailable.mask()) & field == 0 {
             return Value::Known(value);
         }
         Value::Missing(match self.unavailable.reason(field) {
             Some(reason) => Missing::Unavailable(reason),
+            None if self.shed & field != 0 => Missing::Shed,
             None => Missing::Unread,
         })
     }

@@ -52,6 +52,9 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// The JSON fields that it is shown as.
+    pub const FIELDS: [&'static str; 4] = ["exit_code", "signal", "signal_name", "core"];
+
     /// Of a status as wait(2) gives it.
     pub fn of_status(status: u32) -> Self {
         match status & 0x7f {
@@ -312,7 +315,21 @@ pub(super) fn alive_end(record: &[u8]) -> Result<AliveEndEvent, DecodeError> {
     Ok(AliveEndEvent { boot_ns: end.header.boot_ns, told: end.told, dropped: end.dropped })
 }
 
-/// Why a field of an [`ExitEvent`] is missing, if the field is one of a [`Value`].
+impl<'a> ForkEvent<'a> {
+    /// Every JSON field that is missing, in the order of the fields, with the reason.
+    pub fn each_missing(&self, mut tell: impl FnMut(&'static str, Missing<'a>)) {
+        let mut field = |name, missing: Option<Missing<'a>>| {
+            if let Some(reason) = missing {
+                tell(name, reason);
+            }
+        };
+        field("id", self.id.missing());
+        field("ppid", self.ppid.missing());
+        field("parent_id", self.parent_id.missing());
+        field("cgroup_id", self.cgroups.missing());
+    }
+}
+
 impl<'a> ExitEvent<'a> {
     /// Every JSON field that is missing, in the order of the fields, with the reason.
     pub fn each_missing(&self, mut tell: impl FnMut(&'static str, Missing<'a>)) {
@@ -324,8 +341,17 @@ impl<'a> ExitEvent<'a> {
         field("id", self.id.missing());
         field("ppid", self.ppid.missing());
         field("parent_id", self.parent_id.missing());
-        field("exit_code", self.ending.missing());
+        field("duration_ns", self.id.missing());
+        for name in Ending::FIELDS {
+            field(name, self.ending.missing());
+        }
         self.usage.each_missing(&mut field);
+        field("cgroup_id", self.cgroups.missing());
+    }
+
+    /// How long the process lived, in nanoseconds.
+    pub fn duration_ns(&self) -> Option<u64> {
+        self.id.shown().map(|id| self.boot_ns.saturating_sub(id.start_ns))
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use tracer_common::Hook;
 
-use super::Unavailable;
+use super::{Account, Unavailable};
 
 /// Relates the boot clock, which events carry, to the time of day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct Filters {
     /// At most 15 bytes each.
     pub comms: Vec<String>,
     pub cgroup: Option<Cgroup>,
+    /// Only in one of these containers, and one of these units, as they were named.
+    pub containers: Vec<String>,
+    pub units: Vec<String>,
     /// Only execs that fail.
     pub failed: bool,
     /// Only this process' tree.
@@ -81,6 +84,23 @@ pub struct End {
     pub reason: EndReason,
     /// Execs that arrived, but could not be written.
     pub undelivered: u64,
+    /// What became of each class; empty where the run leaves nothing out.
+    pub accounts: Vec<Account>,
+    /// `None`: processes were not followed.
+    pub followed: Option<Followed>,
+}
+
+/// What following processes from their births to their ends came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// Forks, exits and lives delivered to the output.
+    pub forks: u64,
+    pub exits: u64,
+    pub lives: u64,
+    /// Processes alive at the end, as far as is known.
+    pub alive: u64,
+    /// What was given up for the limits of memory: processes, and execs of their stories.
+    pub evicted: u64,
 }
 
 /// Why a run ended.

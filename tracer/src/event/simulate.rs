@@ -5,10 +5,14 @@
 //! with the decoders: it is their oracle.
 
 mod hit;
+mod life;
 
 use tracer_common::{CHUNK_BYTES, Cgroups, Chunk, Exec, Header, Hook, Kind, Stream};
 
 pub use hit::{SimulatedHit, example_run, hit_from, probe_record};
+pub use life::{
+    alive_end_record, alive_record, example_alive, example_exit, example_fork, exit_record, fork_record,
+};
 
 /// An exec as the kernel side would see it. Lengths and counts in `exec` are filled in by
 /// [`SimulatedExec::records`].
@@ -167,6 +171,9 @@ pub fn records_from(mut data: &[u8]) -> Vec<Vec<u8>> {
             for part in 0..3 {
                 patch(&mut record, streams + 4 * part + 2, &[0, 0]);
             }
+        }
+        if mend >> 5 > 1 {
+            life::mend(&mut record, (mend >> 5) - 2);
         }
         records.push(record);
         data = tail;

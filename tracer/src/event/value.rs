@@ -94,6 +94,8 @@ pub enum Missing<'a> {
     ReturnUnseen,
     /// The kernel answered with this error.
     Errno(u32),
+    /// Left out because the run costs too much.
+    Shed,
     /// This host cannot give it: the plan's reason.
     Unavailable(&'a str),
 }
@@ -115,6 +117,7 @@ impl<'a> Missing<'a> {
             Self::Errno(errno) => {
                 return Cow::Owned(format!("could not be read at the event: {}", errno_name(errno)));
             }
+            Self::Shed => "left out to keep below --max-overhead",
             Self::Unavailable(reason) => reason,
         })
     }

@@ -6,6 +6,8 @@
 
 mod btf;
 mod facts;
+mod hierarchies;
 pub mod names;
 
 pub use facts::{Capability, HostFacts, Lockdown};
+pub use hierarchies::v1_hierarchies;

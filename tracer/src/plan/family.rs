@@ -17,6 +17,8 @@ pub enum Target {
     Kprobe(&'static [&'static str]),
     /// The return of each of these functions that this kernel has.
     Kretprobe(&'static [&'static str]),
+    /// An iterator over the kernel's objects: runs when it is read.
+    Iterator,
 }
 
 /// When a program is needed.
@@ -28,6 +30,9 @@ pub enum Need {
     IfThere,
     /// Only when a process tree is followed.
     Tree,
+    /// Only when processes are followed from their birth to their end.
+    Life,
+    TreeOrLife,
     /// Only when successful execs are wanted.
     Success,
 }
@@ -51,15 +56,15 @@ const SYSCALLS: &[&str] =
     &["__x64_sys_execve", "__x64_sys_execveat", "__ia32_compat_sys_execve", "__ia32_compat_sys_execveat"];
 
 const TRACEPOINT: &[Part] = &[
-    part("tp_exit", Target::RawTracepoint("sched_process_exit"), Need::Tree),
-    part("tp_fork", Target::RawTracepoint("sched_process_fork"), Need::Tree),
+    part("tp_exit", Target::RawTracepoint("sched_process_exit"), Need::TreeOrLife),
+    part("tp_fork", Target::RawTracepoint("sched_process_fork"), Need::TreeOrLife),
     part("tp_sys_exit", Target::RawTracepoint("sys_exit"), Need::Always),
     part("tp_exec", Target::RawTracepoint("sched_process_exec"), Need::Success),
 ];
 
 const FENTRY: &[Part] = &[
-    part("btf_exit", Target::BtfTracepoint("sched_process_exit"), Need::Tree),
-    part("btf_fork", Target::BtfTracepoint("sched_process_fork"), Need::Tree),
+    part("btf_exit", Target::BtfTracepoint("sched_process_exit"), Need::TreeOrLife),
+    part("btf_fork", Target::BtfTracepoint("sched_process_fork"), Need::TreeOrLife),
     part("fexit_execve", Target::Fexit("__x64_sys_execve"), Need::Always),
     part("fexit_execveat", Target::Fexit("__x64_sys_execveat"), Need::Always),
     part("fexit_compat_execve", Target::Fexit("__ia32_compat_sys_execve"), Need::IfThere),
@@ -71,7 +76,8 @@ const FENTRY: &[Part] = &[
 
 const KPROBE: &[Part] = &[
     part("kprobe_release", Target::Kprobe(&["release_task"]), Need::Tree),
-    part("kprobe_fork", Target::Kprobe(&["wake_up_new_task"]), Need::Tree),
+    part("kprobe_exit", Target::Kprobe(&["exit_files"]), Need::Life),
+    part("kprobe_fork", Target::Kprobe(&["wake_up_new_task"]), Need::TreeOrLife),
     part("kprobe_return", Target::Kretprobe(SYSCALLS), Need::Always),
     part("kprobe_kernel_return", Target::Kretprobe(&["kernel_execve"]), Need::IfThere),
     part("kprobe_begin", Target::Kprobe(&["begin_new_exec"]), Need::Success),
@@ -81,6 +87,9 @@ const KPROBE: &[Part] = &[
     part("kprobe_enter", Target::Kprobe(SYSCALLS), Need::Always),
     part("kprobe_kernel_enter", Target::Kprobe(&["kernel_execve"]), Need::IfThere),
 ];
+
+/// Finds the processes that there are, whatever the family.
+pub const SNAPSHOT: Part = part("iter_alive", Target::Iterator, Need::Always);
 
 impl Part {
     /// Does it count calls whose ends are waited for? It is attached after the others and detached

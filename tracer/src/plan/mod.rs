@@ -14,7 +14,7 @@ use std::fmt;
 
 use tracer_common::{Hook, Knobs, Offsets, field, filter, follow};
 
-pub use family::{Need, Part, Skipped, Target, scratch_blocks};
+pub use family::{Need, Part, SNAPSHOT, Skipped, Target, scratch_blocks};
 pub use offsets::{is_member, members};
 
 use crate::{
@@ -41,10 +41,53 @@ pub struct Wishes {
     pub failed: bool,
     /// Only these processes and their descendants.
     pub tree: bool,
+    /// What is told beside executions.
+    pub follow: Follow,
+    /// Where processes are: the paths of control groups.
+    pub places: Option<Places>,
     /// Size of the ring, in bytes: a power-of-two multiple of the page size.
     pub buffer: u32,
+    /// Say what the run costs.
+    pub stats: bool,
+    /// Fields and events can be left out while it runs; then `stats` has to be set too.
+    pub governed: bool,
     /// Structure members to treat as if this kernel lacked them.
     pub hidden_members: Vec<String>,
+}
+
+/// What is told beside executions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Follow {
+    /// Executions serve the table alone.
+    pub no_execs: bool,
+    pub forks: bool,
+    pub exits: bool,
+    /// Everything that the table of processes needs, and the processes that there are at the start.
+    pub table: bool,
+}
+
+impl Follow {
+    /// Does it take programs that see processes begin and end?
+    fn any(self) -> bool {
+        self.forks || self.exits || self.table
+    }
+
+    fn bits(self) -> u32 {
+        let bits = [
+            (!self.no_execs, follow::EXEC),
+            (self.forks, follow::FORK),
+            (self.exits, follow::EXIT),
+            (self.table, follow::TABLE),
+        ];
+        bits.iter().filter(|(on, _)| *on).map(|(_, bit)| bit).sum()
+    }
+}
+
+/// Which hierarchies of control groups are looked at beside that of v2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Their numbers; 0: none.
+    pub hierarchies: [u32; tracer_common::V1_HIERARCHIES],
 }
 
 /// The name of a thread as the kernel keeps it: at most 15 bytes, and NULs.
@@ -80,11 +123,32 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Why no path of a control group can be told, if that is so.
+    pub fn no_places(&self) -> Option<String> {
+        let o = &self.offsets;
+        let needed = [
+            o.task_cgroups,
+            o.css_set_dfl_cgrp,
+            o.cgroup_kn,
+            o.kernfs_node_id,
+            o.kernfs_node_name,
+            o.kernfs_node_parent,
+        ];
+        if self.knobs.cgroups == 0 {
+            return Some("this kernel has no control groups".to_owned());
+        }
+        needed
+            .contains(&tracer_common::ABSENT)
+            .then(|| "this kernel's BTF does not say where the paths of control groups are kept".to_owned())
+    }
+
     /// The programs of a family that this run needs, in the order in which they are attached.
     pub fn parts(&self, hook: Hook) -> Vec<Part> {
         let wanted = |part: &&Part| match part.need {
             Need::Always => true,
             Need::Tree => self.wishes.tree,
+            Need::Life => self.wishes.follow.any(),
+            Need::TreeOrLife => self.wishes.tree || self.wishes.follow.any(),
             Need::Success => !self.wishes.failed,
             Need::IfThere => match part.target {
                 Target::Fexit(function) => self.functions.contains(&function),
@@ -120,6 +184,10 @@ pub enum CannotPlan {
     NoFamily(Vec<Refusal>),
     #[error("following a process tree is not possible on this host: {0}")]
     NoTree(String),
+    #[error(
+        "processes cannot be followed from their birth to their end on this host: {0}; `tracer exec` alone works"
+    )]
+    NoLives(String),
     /// kernel/trace/bpf_trace.c, `bpf_tracing_func_proto`: bpf_get_current_ancestor_cgroup_id is
     /// there since 5.14.
     #[error(
@@ -159,6 +227,20 @@ pub fn exec(wishes: &Wishes, facts: &HostFacts) -> Result<Plan, CannotPlan> {
     }
     if wishes.cgroup.is_some() && facts.version < (5, 14) {
         return Err(CannotPlan::NoCgroupFilter(facts.release.clone()));
+    }
+    if wishes.follow.any() {
+        let needed = [
+            offsets.task_start_boottime,
+            offsets.task_group_leader,
+            offsets.task_real_parent,
+            offsets.task_flags,
+        ];
+        if following.iter().chain(&needed).any(|offset| *offset == tracer_common::ABSENT) {
+            return Err(CannotPlan::NoLives(match &facts.btf {
+                Err(reason) => reason.clone(),
+                Ok(_) => "its BTF does not say where a process' ids, start and parent are kept".to_owned(),
+            }));
+        }
     }
     let (mut candidates, mut refused) = families(wishes.hook, facts);
     if let Some(reason) = no_registers(facts, &offsets)
@@ -254,10 +336,13 @@ fn knobs(wishes: &Wishes, facts: &HostFacts) -> Knobs {
         cgroups: facts.cgroups.into(),
         cgroup_level: wishes.cgroup.map_or(0, |c| c.level),
         cgroup_id: wishes.cgroup.map_or(0, |c| c.id),
-        follow: follow::EXEC,
+        follow: wishes.follow.bits(),
         exit_says_last: (facts.version >= (6, 16)).into(),
-        hierarchies: [0; 2],
-        governed: 0,
-        places: 0,
+        hierarchies: wishes.places.unwrap_or_default().hierarchies,
+        governed: wishes.governed.into(),
+        places: wishes.places.is_some().into(),
+        // Which family it will be is not known yet.
+        alive_slot: 0,
+        reserved: 0,
     }
 }

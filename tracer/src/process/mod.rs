@@ -1,24 +1,28 @@
 //! What is known of processes beyond one event: who their ancestors are, and how their lives went.
 //!
-//! *Invariant:* pure (no I/O, no clock); memory is bounded whatever happens, and what is given up for that is said.
+//! ```text
+//! events in the order of the ring -> ProcessTable -> Known: { Ancestors, Branch, Life }
+//! ```
+//!
+//! *Invariant:* pure (no I/O, no clock); memory is bounded whatever happens ([`Limits`]), and what is given up for that
+//! is said. Proven against a simulated world by `tests`.
 //!
 //! *Must not know:* where events come from, how they are shown.
 
-use crate::event::{ProcessId, Value};
+mod ancestors;
+mod bounds;
+mod kept;
+mod life;
+mod node;
+mod recent;
+mod slab;
+mod story;
+mod table;
+#[cfg(test)]
+mod tests;
 
-/// A process in a chain of ancestors, as it was last known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ancestor<'a> {
-    pub id: ProcessId,
-    pub comm: &'a [u8],
-    /// `None`: a kernel thread has none.
-    pub exe: Value<'a, Option<&'a [u8]>>,
-}
-
-/// A process' ancestors by birth, the parent first.
-#[derive(Clone, Copy, Debug)]
-pub struct Ancestors<'a> {
-    pub chain: &'a [Ancestor<'a>],
-    /// Why the chain ends before the first process of all, if it does: `None` too where no more were asked for.
-    pub missing: Option<&'a str>,
-}
+pub use ancestors::{Ancestor, Ancestors, Chain};
+pub use life::{Before, Branch, Known, Life, Unseen};
+pub use node::KnownFrom;
+pub use story::{Attempt, Attempts, LeftOut, SIDE};
+pub use table::{Evicted, Limits, ProcessTable};

@@ -2,20 +2,26 @@
 
 use std::{
     fmt,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     time::{Duration, Instant},
 };
 
-use tracer_common::{Class, Hook};
+use tracer_common::{AliveEnd, Class, Header, Hook, Kind, Shed, bytes_of};
 
-use crate::plan::{Part, Skipped};
+use crate::{
+    overhead::Costs,
+    plan::{Part, Plan, Skipped},
+};
 
 use super::{
     LoadError,
+    fdinfo::FdInfo,
     gate::Judgement,
     maps::{self, Inserted, Maps},
-    misses::Misses,
+    meter::{Meter, Statistics},
     ring::Ring,
+    shedding::Shedding,
+    snapshot::{Snapshot, SnapshotCounts},
     stats::{Counters, Stats},
 };
 
@@ -38,16 +44,22 @@ impl Link {
 /// Programs that run, and the ring that they fill.
 pub struct Attached {
     pub(super) links: Vec<Link>,
+    /// The processes that there are, to be read, or why they cannot be; `None`: nobody asked, or they have been read.
+    pub(super) snapshot: Option<Result<Snapshot, String>>,
     pub(super) ring: Ring,
     pub(super) stats: Stats,
-    pub(super) misses: Vec<(Skipped, Misses)>,
+    pub(super) misses: Vec<(Skipped, FdInfo)>,
     /// Ends of calls that were seen before calls were counted.
     pub(super) early: u64,
     pub(super) hook: Hook,
     #[cfg(feature = "log")]
     pub(super) kernel_log: Option<super::kernel_log::KernelLog>,
     /// For as long as /proc is asked what was skipped.
-    pub(super) _programs: Vec<OwnedFd>,
+    pub(super) programs: Vec<(Part, OwnedFd)>,
+    /// If costs are wanted.
+    pub(super) meter: Option<Meter>,
+    /// If the run is governed.
+    pub(super) shedding: Option<Shedding>,
     pub(super) maps: Maps,
     pub(super) judged: Vec<Judgement>,
     /// Processes that user space made part of the tree.
@@ -104,8 +116,41 @@ impl Attached {
         self.missed(Skipped::AnyCall)
     }
 
+    /// Opens what it takes to say what the run costs, and to leave something out, while there is privilege.
+    pub(super) fn measure(&mut self, statistics: Statistics, plan: &Plan) -> Result<(), LoadError> {
+        // SAFETY: the ring's descriptor, which outlives the use.
+        let ring = unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) };
+        let programs = self.programs.iter().map(|(part, fd)| (part.program, fd.as_fd()));
+        let bytes = u64::from(plan.wishes.buffer);
+        let meter = Meter::new(statistics, programs, self.maps.all(), ring, bytes);
+        self.meter = Some(meter.map_err(LoadError::Meter)?);
+        if plan.wishes.governed {
+            let shed = self.maps.named("SHED").ok_or(LoadError::Missing("map SHED"))?;
+            let fail = |error| LoadError::Map { map: "SHED".to_owned(), what: "mapped into memory", error };
+            self.shedding = Some(Shedding::map(shed).map_err(fail)?);
+        }
+        Ok(())
+    }
+
+    /// What the run has cost so far; `None` if nobody asked ([`crate::plan::Wishes::stats`]).
+    pub fn costs(&self) -> Option<Costs> {
+        self.meter.as_ref().map(Meter::costs)
+    }
+
+    /// Processor time of the programs and of this process so far: as [`Costs::spent_ns`], for less.
+    pub fn spent_ns(&self) -> u64 {
+        self.meter.as_ref().map_or(0, Meter::spent_ns)
+    }
+
+    /// From now on this is left out, if the run is governed ([`crate::plan::Wishes::governed`]).
+    pub fn leave_out(&mut self, shed: &Shed) {
+        if let Some(shedding) = &mut self.shedding {
+            shedding.set(shed);
+        }
+    }
+
     fn missed(&self, kind: Skipped) -> u64 {
-        self.misses.iter().filter(|(of, _)| *of == kind).map(|(_, misses)| misses.read()).sum()
+        self.misses.iter().filter(|(of, _)| *of == kind).map(|(_, info)| info.read().skipped).sum()
     }
 
     /// Calls whose return the kernel did not show, or is still to show.
@@ -123,6 +168,9 @@ impl Attached {
     /// With each comes a look at a CPU's count of drops, as it is at that very moment: what was
     /// dropped before the record was made is in it.
     pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32, Class) -> u64)) -> usize {
+        if let Some(meter) = &mut self.meter {
+            meter.look_at_ring();
+        }
         let stats = &self.stats;
         let dropped = |cpu, class| stats.dropped(cpu, class);
         #[cfg(feature = "log")]
@@ -137,6 +185,41 @@ impl Attached {
             count += 1;
         }
         count
+    }
+
+    /// Tells the processes that there are, once: hands their records, and all that comes between them, to `record`,
+    /// as [`Self::drain`] does. `None`: nobody asked.
+    ///
+    /// # Errors
+    /// Why they cannot be told.
+    pub fn snapshot(
+        &mut self,
+        mut record: impl FnMut(&[u8], &dyn Fn(u32, Class) -> u64),
+    ) -> Option<Result<SnapshotCounts, String>> {
+        let mut snapshot = match self.snapshot.take()? {
+            Ok(snapshot) => snapshot,
+            Err(reason) => return Some(Err(reason)),
+        };
+        loop {
+            let more = snapshot.go_on();
+            self.drain(usize::MAX, &mut record);
+            match more {
+                Ok(true) => {}
+                Ok(false) => {
+                    let counts = snapshot.counts();
+                    // A record like the others, which cannot be lost: so it is made here.
+                    let header = Header {
+                        size: size_of::<AliveEnd>() as u32,
+                        kind: Kind::AliveEnd as u16,
+                        ..Header::default()
+                    };
+                    let end = AliveEnd { header, told: counts.told, dropped: counts.dropped };
+                    record(bytes_of(&end), &|_, _| 0);
+                    return Some(Ok(counts));
+                }
+                Err(error) => return Some(Err(format!("it cannot be read: {error}"))),
+            }
+        }
     }
 
     /// Makes more processes part of the traced tree, those that are not in it yet; how many.

@@ -24,6 +24,8 @@ const BTF_GET_FD_BY_ID: libc::c_int = 19;
 const MAP_FREEZE: libc::c_int = 22;
 const BTF_GET_NEXT_ID: libc::c_int = 23;
 const LINK_CREATE: libc::c_int = 28;
+const ITER_CREATE: libc::c_int = 33;
+const ENABLE_STATS: libc::c_int = 32;
 
 /// A name as the kernel keeps it: at most 15 bytes.
 pub(super) type Name = [u8; 16];
@@ -72,6 +74,16 @@ pub(super) struct MapAttr {
 pub(super) fn map_create(attr: &MapAttr) -> io::Result<OwnedFd> {
     // SAFETY: no pointers.
     unsafe { bpf_fd(MAP_CREATE, attr) }
+}
+
+/// `BPF_STATS_RUN_TIME` of `enum bpf_stats_type`.
+const STATS_RUN_TIME: u32 = 0;
+
+/// The kernel counts the runs of every program, and their time, until the descriptor is closed (since 5.8; it takes
+/// CAP_SYS_ADMIN).
+pub(super) fn enable_run_time_stats() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    unsafe { bpf_fd(ENABLE_STATS, &STATS_RUN_TIME) }
 }
 
 #[repr(C)]
@@ -390,6 +402,31 @@ pub(super) fn kprobe_multi(
     };
     // SAFETY: the arrays are as long as the attribute says, and the names are C strings.
     unsafe { bpf_fd(LINK_CREATE, &attr) }
+}
+
+/// `BPF_TRACE_ITER` of `enum bpf_attach_type`.
+const TRACE_ITER: u32 = 28;
+
+/// Makes an iterator of a program that is one, over everything that it iterates over (since 5.8).
+pub(super) fn iterator_link(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let attr = LinkAttr {
+        prog_fd: program.as_raw_fd() as u32,
+        target_fd: 0,
+        attach_type: TRACE_ITER,
+        flags: 0,
+        first: 0,
+        symbols: 0,
+        addresses: 0,
+        cookies: 0,
+    };
+    // SAFETY: no pointers.
+    unsafe { bpf_fd(LINK_CREATE, &attr) }
+}
+
+/// A new run of an iterator: reading the descriptor runs the program.
+pub(super) fn iterator(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    unsafe { bpf_fd(ITER_CREATE, &[link.as_raw_fd() as u32, 0]) }
 }
 
 #[repr(C)]

@@ -43,6 +43,13 @@ pub enum LoadError {
     Ring(io::Error),
     #[error("map STATS cannot be mapped into memory: {0}")]
     Stats(io::Error),
+    #[error(
+        "the kernel does not count the runs of tracer's programs, which --stats and --max-overhead need: {0}. It does so \
+         for CAP_SYS_ADMIN: run tracer as root; or for everybody: sysctl kernel.bpf_stats_enabled=1"
+    )]
+    Statistics(io::Error),
+    #[error("what the run costs cannot be measured: {0}")]
+    Meter(io::Error),
     #[error("/proc does not show what the kernel skips: {0}")]
     Misses(io::Error),
     #[error("the kernel-side object has no {0}: tracer was built from parts that do not fit together")]

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use tracer_common::{Hook, bytes_of, kfunc};
+use tracer_common::{Hook, Knobs, bytes_of, kfunc};
 
 use super::{
     LoadError,
@@ -30,6 +30,9 @@ use crate::{
 
 /// The kernel side, built by `cargo xtask build`.
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
+
+/// Blocks of working memory for walks of control groups: one for each program (tracer-ebpf, `scratch::Slot`).
+const CGROUP_BLOCKS: u32 = 9;
 
 /// What the object has to be fitted to.
 pub(super) struct Kernel<'b> {
@@ -88,13 +91,19 @@ impl<'b> Kernel<'b> {
 pub(super) fn object(plan: &Plan, hook: Hook) -> Result<Object, LoadError> {
     let mut object = Object::parse(OBJECT, "tracer")?;
     object.set_global("OFFSETS", bytes_of(&plan.offsets))?;
-    object.set_global("KNOBS", bytes_of(&plan.knobs))?;
     let wishes = &plan.wishes;
+    let families = scratch_blocks(hook);
+    let knobs = Knobs { alive_slot: families, ..plan.knobs };
+    object.set_global("KNOBS", bytes_of(&knobs))?;
+    let follows = wishes.follow.table || wishes.follow.exits;
     let calls = if hook == Hook::Kprobe { 1024 } else { 1 };
     for map in object.maps_mut() {
         map.max_entries = match map.name.as_str() {
             "EVENTS" => wishes.buffer,
-            "SCRATCH" => scratch_blocks(hook),
+            "SCRATCH" => families + u32::from(wishes.follow.table),
+            "CGROUPS" if wishes.places.is_none() => 1,
+            "CGROUP_WORK" if wishes.places.is_some() => CGROUP_BLOCKS,
+            "ENDED" if !follows => 1,
             "STATS" => plan.cpus,
             "TREE" if !wishes.tree => 1,
             "PIDS" => entries(wishes.pids.len()),

@@ -11,17 +11,18 @@ use super::{
     LoadError,
     attached::{Attached, Link},
     bpf::{self, ProgramAttr, ProgramBtf},
+    fdinfo::FdInfo,
     gate::{self, Judgement, Precheck},
     kernel_side::{self, Kernel},
     kprobe::{At, Kprobes},
     maps::{self, Maps},
-    misses::Misses,
     ring::Ring,
+    snapshot::Snapshot,
     stats::Stats,
 };
 use crate::{
     object::{self, Attach, Program},
-    plan::{Need, Part, Plan, Skipped, Target},
+    plan::{Need, Part, Plan, SNAPSHOT, Skipped, Target},
 };
 
 /// Programs and maps in the kernel, attached to nothing yet.
@@ -35,6 +36,8 @@ pub struct Loaded {
     /// Bytes of the ring.
     buffer: u32,
     roots: u32,
+    /// The program that tells the processes that there are, or why there is none; `None`: nobody asked.
+    snapshot: Option<Result<OwnedFd, String>>,
 }
 
 impl Loaded {
@@ -48,8 +51,18 @@ impl Loaded {
         let object = kernel_side::object(plan, hook)?;
         let target = kernel.target();
         let resolved = object.resolve(&target)?;
-        let parts = plan.parts(hook);
-        let programs = kernel_side::programs(&object, &resolved, kernel, &parts)?;
+        let mut parts = plan.parts(hook);
+        let mut programs = kernel_side::programs(&object, &resolved, kernel, &parts)?;
+        let mut snapshot = None;
+        if plan.wishes.follow.table {
+            match kernel_side::programs(&object, &resolved, kernel, &[SNAPSHOT]) {
+                Ok(program) => {
+                    programs.extend(program);
+                    parts.push(SNAPSHOT);
+                }
+                Err(error) => snapshot = Some(Err(error.to_string())),
+            }
+        }
         let judged = match precheck {
             Precheck::Off => Vec::new(),
             _ => gate::judge(&resolved, &programs, kernel.profile()),
@@ -77,16 +90,20 @@ impl Loaded {
         for (index, (part, program)) in parts.into_iter().zip(programs).enumerate() {
             let expected = judged.get(index).and_then(Judgement::accepted);
             match load_program(program, &part, &maps, &license, btf) {
+                Ok(program) if part.target == Target::Iterator => snapshot = Some(Ok(program)),
                 Ok(program) => loaded.push((part, program)),
                 Err(LoadError::Refused { program, error, log })
                     if expected == Some(true) && !log.is_empty() =>
                 {
                     return Err(LoadError::Disagreement { program, error, log });
                 }
+                // Without it, what was there before is not known; the rest is.
+                Err(error) if part.target == Target::Iterator => snapshot = Some(Err(error.to_string())),
                 Err(error) => return Err(error),
             }
         }
         let loaded = Self {
+            snapshot,
             programs: loaded,
             maps,
             judged,
@@ -140,8 +157,14 @@ impl Loaded {
             attaching.attach(part, program.as_fd())?;
         }
         let misses = self.misses()?;
+        let snapshot = self.snapshot.take().map(|program| {
+            let counts = self.maps.named("SNAPSHOT").ok_or("the kernel-side object has no map SNAPSHOT")?;
+            Snapshot::open(program?.as_fd(), counts)
+                .map_err(|error| format!("its iterator cannot be opened: {error}"))
+        });
         Ok(Attached {
             links: attaching.links,
+            snapshot,
             ring,
             stats,
             misses,
@@ -149,7 +172,9 @@ impl Loaded {
             hook: self.hook,
             #[cfg(feature = "log")]
             kernel_log: self.programs.first().and_then(|(_, p)| super::kernel_log::KernelLog::of(p.as_fd())),
-            _programs: self.programs.into_iter().map(|(_, program)| program).collect(),
+            programs: self.programs,
+            meter: None,
+            shedding: None,
             maps: self.maps,
             judged: self.judged,
             roots: self.roots,
@@ -157,11 +182,11 @@ impl Loaded {
     }
 
     /// Where to look for the runs that were skipped, of each program.
-    fn misses(&self) -> Result<Vec<(Skipped, Misses)>, LoadError> {
+    fn misses(&self) -> Result<Vec<(Skipped, FdInfo)>, LoadError> {
         let mut all = Vec::new();
         for (part, program) in &self.programs {
             if part.skipped() != Skipped::Nothing {
-                all.push((part.skipped(), Misses::of(program.as_fd()).map_err(LoadError::Misses)?));
+                all.push((part.skipped(), FdInfo::of(program.as_fd()).map_err(LoadError::Misses)?));
             }
         }
         Ok(all)
@@ -258,6 +283,8 @@ impl Attaching {
             }
             Target::Kprobe(functions) => self.kprobes(part, functions, At::Entry, program)?,
             Target::Kretprobe(functions) => self.kprobes(part, functions, At::Return, program)?,
+            // It is read, not attached.
+            Target::Iterator => {}
         }
         Ok(())
     }

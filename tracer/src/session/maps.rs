@@ -48,6 +48,11 @@ impl Maps {
         self.0.get(&id).map(|(_, fd)| fd.as_fd())
     }
 
+    /// All that were not taken.
+    pub(super) fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.0.values().map(|(_, fd)| fd.as_fd())
+    }
+
     /// A map that this run uses.
     pub(super) fn named(&self, name: &str) -> Option<BorrowedFd<'_>> {
         self.0.values().find(|(of, _)| of == name).map(|(_, fd)| fd.as_fd())

@@ -11,6 +11,7 @@ mod bpf;
 mod command;
 mod constants;
 mod error;
+mod fdinfo;
 mod gate;
 #[cfg(feature = "log")]
 mod kernel_log;
@@ -20,10 +21,13 @@ mod loaded;
 mod maps;
 mod memlock;
 pub mod memory;
-mod misses;
+mod meter;
 mod privilege;
 pub mod probe;
 mod ring;
+mod ring_level;
+mod shedding;
+mod snapshot;
 mod stats;
 
 pub use attached::Attached;
@@ -32,15 +36,17 @@ pub use error::{Cause, LoadError};
 pub use gate::{Judgement, Precheck};
 pub use loaded::Loaded;
 pub use privilege::{drop_all, keep_only};
+pub use snapshot::SnapshotCounts;
 pub use stats::Counters;
 
 use tracer_common::Hook;
 
 use kernel_side::Kernel;
+use meter::Statistics;
 
 use crate::{
     host::HostFacts,
-    plan::{Plan, Refusal},
+    plan::{Plan, Refusal, SNAPSHOT},
     profiles::KernelProfile,
 };
 
@@ -63,12 +69,21 @@ pub fn start(
     precheck: Precheck,
     roots: &[u32],
 ) -> Result<Started, LoadError> {
+    let statistics = match plan.wishes.stats {
+        true => Some(Statistics::enable().map_err(LoadError::Statistics)?),
+        false => None,
+    };
     let mut refused = plan.refused.clone();
     let mut cause = Cause::Host;
     let kernel = Kernel::of(facts);
     for &hook in &plan.candidates {
         match start_on(plan, &kernel, precheck, hook, roots) {
-            Ok(attached) => return Ok(Started { attached, refused }),
+            Ok(mut attached) => {
+                if let Some(statistics) = statistics {
+                    attached.measure(statistics, plan)?;
+                }
+                return Ok(Started { attached, refused });
+            }
             Err(error) => {
                 cause = cause.max(error.cause());
                 refused.push(Refusal { hook, reason: error.to_string() });
@@ -114,6 +129,8 @@ pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<J
     let object = kernel_side::object(plan, hook)?;
     let target = kernel.target();
     let resolved = object.resolve(&target)?;
-    let programs = kernel_side::programs(&object, &resolved, &kernel, &plan.parts(hook))?;
+    let mut parts = plan.parts(hook);
+    parts.extend(plan.wishes.follow.table.then_some(SNAPSHOT));
+    let programs = kernel_side::programs(&object, &resolved, &kernel, &parts)?;
     Ok(gate::judge(&resolved, &programs, kernel.profile()))
 }

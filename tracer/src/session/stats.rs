@@ -6,22 +6,19 @@ use std::{
     ptr::NonNull,
 };
 
-use tracer_common::{Class, CpuStats};
+use tracer_common::{Class, ClassStats, CpuStats};
 
-/// The map STATS, mapped into memory.
-pub(super) struct Stats {
-    blocks: NonNull<CpuStats>,
-    cpus: usize,
+/// An array map, mapped into memory to be read.
+pub(super) struct Shared {
+    start: NonNull<u8>,
     bytes: usize,
 }
 
 // SAFETY: the mapping is read-only shared memory, and belongs to this value alone.
-unsafe impl Send for Stats {}
+unsafe impl Send for Shared {}
 
-impl Stats {
-    pub(super) fn map(fd: BorrowedFd<'_>, cpus: u32) -> io::Result<Self> {
-        let cpus = cpus as usize;
-        let bytes = cpus * size_of::<CpuStats>();
+impl Shared {
+    pub(super) fn map(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let address = unsafe {
             libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, fd.as_raw_fd(), 0)
@@ -29,38 +26,54 @@ impl Stats {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let blocks =
+        let start =
             NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap gave a null address"))?;
-        Ok(Self { blocks, cpus, bytes })
+        Ok(Self { start, bytes })
+    }
+
+    /// The word at an offset, as it is now; 0 beyond the end.
+    pub(super) fn word(&self, offset: usize) -> u64 {
+        if !offset.is_multiple_of(8) || offset + 8 > self.bytes {
+            return 0;
+        }
+        // SAFETY: inside the mapping, and aligned; the kernel writes there meanwhile, hence volatile.
+        unsafe { self.start.add(offset).cast::<u64>().read_volatile() }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `map`, which nobody else knows.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+/// The map STATS, mapped into memory.
+pub(super) struct Stats {
+    shared: Shared,
+    cpus: usize,
+}
+
+impl Stats {
+    pub(super) fn map(fd: BorrowedFd<'_>, cpus: u32) -> io::Result<Self> {
+        let cpus = cpus as usize;
+        Ok(Self { shared: Shared::map(fd, cpus * size_of::<CpuStats>())?, cpus })
     }
 
     /// A CPU's count of drops of a class, as it is now; 0 for a CPU that does not exist.
     pub(super) fn dropped(&self, cpu: u32, class: Class) -> u64 {
-        let cpu = cpu as usize;
-        if cpu >= self.cpus {
-            return 0;
-        }
-        // SAFETY: inside the mapping; the kernel writes there meanwhile, hence volatile.
-        unsafe {
-            let block = self.blocks.add(cpu).as_ptr();
-            (&raw const (*block).classes[class as usize].dropped).read_volatile()
-        }
+        let block = cpu as usize * size_of::<CpuStats>();
+        let account = class as usize * size_of::<ClassStats>();
+        self.shared.word(block + account + std::mem::offset_of!(ClassStats, dropped))
     }
 
     /// The counters of every CPU, as they are now.
     pub(super) fn read(&self) -> Counters {
         let cpus = (0..self.cpus).map(|cpu| {
             // SAFETY: inside the mapping; the kernel writes there meanwhile, hence volatile.
-            unsafe { self.blocks.add(cpu).read_volatile() }
+            unsafe { self.shared.start.cast::<CpuStats>().add(cpu).read_volatile() }
         });
         Counters { cpus: cpus.collect() }
-    }
-}
-
-impl Drop for Stats {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made in `map`, which nobody else knows.
-        unsafe { libc::munmap(self.blocks.as_ptr().cast(), self.bytes) };
     }
 }
 
@@ -78,6 +91,15 @@ impl Counters {
     /// Events produced, delivered or not.
     pub fn produced(&self) -> u64 {
         self.sum(|c| c.classes.iter().map(|class| class.seq).sum())
+    }
+
+    /// The same of one class, and of these those that found no room.
+    pub fn produced_of(&self, class: Class) -> u64 {
+        self.sum(|c| c.classes[class as usize].seq)
+    }
+
+    pub fn dropped_of(&self, class: Class) -> u64 {
+        self.sum(|c| c.classes[class as usize].dropped)
     }
 
     /// Events that found no room in the ring.

@@ -20,6 +20,21 @@ pub(super) fn duration(ns: u64, out: &mut String) {
     };
 }
 
+/// Appends a number of bytes with three digits that count: `812 B`, `2.00 MiB`.
+pub(super) fn bytes(bytes: u64, out: &mut String) {
+    let shift = bytes.max(1).ilog2() / 10 * 10;
+    let unit = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][shift as usize / 10];
+    let (whole, rest) = (bytes >> shift, u128::from(bytes & ((1 << shift) - 1)));
+    let hundredths = (rest * 100) >> shift;
+    // Writing into a string does not fail. What is beyond the digits is cut off.
+    let _ = match whole {
+        _ if shift == 0 => write!(out, "{whole} B"),
+        ..10 => write!(out, "{whole}.{hundredths:02} {unit}"),
+        10..100 => write!(out, "{whole}.{} {unit}", hundredths / 10),
+        _ => write!(out, "{whole} {unit}"),
+    };
+}
+
 /// Appends a bound of a bucket: `512`, `4K` for 4096. Exact, whatever it is.
 pub(super) fn bound(mut bound: i128, out: &mut String) {
     let mut units = ["", "K", "M", "G", "T", "P", "E"].iter();
@@ -31,6 +46,15 @@ pub(super) fn bound(mut bound: i128, out: &mut String) {
     }
     // Writing into a string does not fail.
     let _ = write!(out, "{bound}{}", unit.unwrap_or(&""));
+}
+
+/// A number of bytes, rounded: `512 B`, `12.1 KiB`.
+pub(super) fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.iter().find(|(shift, _)| bytes >> shift > 0) {
+        Some((shift, unit)) => format!("{:.1} {unit}", bytes as f64 / (1_u64 << shift) as f64),
+        None => format!("{bytes} B"),
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +76,28 @@ mod tests {
         check(1_500_000_000, "1.50 s");
         check(3_723_000_000_000, "3723 s");
         check(u64::MAX, "18446744073 s");
+    }
+
+    #[test]
+    fn sizes_are_rounded() {
+        let sizes = [0, 1023, 1024, 12_345, 8 << 20, u64::MAX].map(size);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "12.1 KiB", "8.0 MiB", "17179869184.0 GiB"]);
+    }
+
+    #[test]
+    fn bytes_have_three_digits() {
+        let check = |value, expected: &str| {
+            let mut text = String::new();
+            bytes(value, &mut text);
+            assert_eq!(text, expected);
+        };
+        check(0, "0 B");
+        check(1023, "1023 B");
+        check(1024, "1.00 KiB");
+        check(2 << 20, "2.00 MiB");
+        check((12 << 30) + (1 << 29), "12.5 GiB");
+        check(1023 << 20, "1023 MiB");
+        check(u64::MAX, "15.9 EiB");
     }
 
     #[test]

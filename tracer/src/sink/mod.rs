@@ -6,6 +6,7 @@
 
 mod human;
 pub mod json;
+mod load;
 mod output;
 mod probe;
 #[cfg(test)]
@@ -14,20 +15,25 @@ mod summary;
 mod table;
 mod time;
 
-use crate::event::{End, ExecEvent, Lost, Start, WallClock};
+use crate::event::{
+    ClassWithheld, End, ExecEvent, ExitEvent, ForkEvent, Lost, Overhead, Start, Stats, WallClock,
+};
 use crate::place::Located;
-use crate::process::Ancestors;
+use crate::process::{Ancestors, Branch, Life};
 
+pub use load::{overhead_text, stats_summary};
 pub use output::{Batch, Failure, Output, stdout};
 pub use probe::{ProbeSink, probe_summary};
 pub use summary::summary;
-pub use table::{Look, Table};
+pub use table::{Look, Table, Tree};
 
 /// Forms of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Table,
     Json,
+    /// Processes below their parents; needs a [`Branch`] of each.
+    Tree,
 }
 
 /// Whether text may carry colours.
@@ -43,6 +49,24 @@ pub enum Colour {
 pub struct Around<'a> {
     pub ancestors: Option<Ancestors<'a>>,
     pub place: Option<Located<'a>>,
+    /// For [`Format::Tree`].
+    pub branch: Option<Branch<'a>>,
+}
+
+/// What a class of events is called, in JSON and for people.
+struct Class {
+    name: &'static str,
+    noun: &'static str,
+}
+
+fn class(lost: &Lost) -> Class {
+    let (name, noun) = match lost.class {
+        tracer_common::Class::Event => ("exec", "exec"),
+        tracer_common::Class::Fork => ("fork", "fork"),
+        tracer_common::Class::Exit => ("exit", "exit"),
+        tracer_common::Class::Quiet => ("table", "unshown event"),
+    };
+    Class { name, noun }
 }
 
 /// Where a run's records are rendered. Closed: a new form is a new variant.
@@ -50,6 +74,7 @@ pub struct Around<'a> {
 pub enum Sink {
     Table(Box<Table>),
     Json(WallClock),
+    Tree(Box<Tree>),
 }
 
 impl Sink {
@@ -57,6 +82,7 @@ impl Sink {
     pub fn start(&mut self, start: &Start<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Table(table) => table.header(out),
+            Self::Tree(tree) => tree.header(out),
             Self::Json(clock) => json::start(start, *clock, out),
         }
     }
@@ -64,23 +90,79 @@ impl Sink {
     /// Appends an exec.
     pub fn exec(&mut self, event: &ExecEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.exec(event, out),
+            Self::Table(table) => table.exec(event, around.place, out),
+            Self::Tree(tree) => tree.exec(event, around.branch, out),
             Self::Json(clock) => json::exec(event, around, *clock, out),
+        }
+    }
+
+    /// Appends a birth.
+    pub fn fork(&mut self, event: &ForkEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.fork(event, out),
+            Self::Tree(tree) => tree.fork(event, around.branch, out),
+            Self::Json(clock) => json::fork(event, around, *clock, out),
+        }
+    }
+
+    /// Appends an end.
+    pub fn exit(&mut self, event: &ExitEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.exit(event, out),
+            Self::Tree(tree) => tree.exit(event, around.branch, out),
+            Self::Json(clock) => json::exit(event, around, *clock, out),
+        }
+    }
+
+    /// Appends a life.
+    pub fn life(&mut self, life: &Life<'_>, around: Around<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.life(life, out),
+            Self::Tree(tree) => tree.life(life, around.branch, out),
+            Self::Json(clock) => json::life(life, around, *clock, out),
         }
     }
 
     /// Appends a loss.
     pub fn lost(&mut self, lost: &Lost, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.lost(lost, "exec", out),
-            Self::Json(clock) => json::lost(lost, *clock, out),
+            Self::Table(table) => table.lost(lost, class(lost).noun, out),
+            Self::Tree(tree) => tree.lost(lost, class(lost).noun, out),
+            Self::Json(clock) => json::lost(lost, class(lost).name, *clock, out),
         }
     }
 
-    /// Appends the end of a run. The table has none: its reader gets the [`summary`].
+    /// Appends what the run costs.
+    pub fn stats(&mut self, stats: &Stats<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.stats(stats, out),
+            Self::Tree(tree) => tree.table().stats(stats, out),
+            Self::Json(clock) => json::stats(stats, *clock, out),
+        }
+    }
+
+    /// Appends that something else is left out from now on.
+    pub fn overhead(&mut self, overhead: &Overhead, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.overhead(overhead, out),
+            Self::Tree(tree) => tree.table().overhead(overhead, out),
+            Self::Json(clock) => json::overhead(overhead, *clock, out),
+        }
+    }
+
+    /// Appends that events were not produced, because the run costs too much.
+    pub fn withheld(&mut self, withheld: &ClassWithheld, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.class_withheld(withheld, out),
+            Self::Tree(tree) => tree.table().class_withheld(withheld, out),
+            Self::Json(clock) => json::class_withheld(withheld, *clock, out),
+        }
+    }
+
+    /// Appends the end of a run. The table and the tree have none: their reader gets the [`summary`].
     pub fn end(&mut self, end: &End, out: &mut Vec<u8>) {
         match self {
-            Self::Table(_) => {}
+            Self::Table(_) | Self::Tree(_) => {}
             Self::Json(clock) => json::end(end, *clock, out),
         }
     }
@@ -89,6 +171,7 @@ impl Sink {
     pub fn set_clock(&mut self, new: WallClock) {
         match self {
             Self::Table(table) => table.set_clock(new),
+            Self::Tree(tree) => tree.set_clock(new),
             Self::Json(clock) => *clock = new,
         }
     }
@@ -97,6 +180,7 @@ impl Sink {
     pub fn set_columns(&mut self, columns: Option<usize>) {
         match self {
             Self::Table(table) => table.set_columns(columns),
+            Self::Tree(tree) => tree.set_columns(columns),
             Self::Json(_) => {}
         }
     }
@@ -105,7 +189,7 @@ impl Sink {
     pub fn refresh_users(&mut self) {
         match self {
             Self::Table(table) => table.users().refresh(),
-            Self::Json(_) => {}
+            Self::Json(_) | Self::Tree(_) => {}
         }
     }
 }

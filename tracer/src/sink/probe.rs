@@ -61,7 +61,7 @@ impl ProbeSink {
     pub fn lost(&mut self, lost: &Lost, out: &mut Vec<u8>) {
         match &mut self.form {
             Form::Table(table) => table.lost(lost, "hit", out),
-            Form::Json(clock) => json::lost(lost, *clock, out),
+            Form::Json(clock) => json::lost(lost, "probe", *clock, out),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::event::End;
+use super::load::account_lines;
+use crate::event::{End, Followed};
 
 /// The summary of a run: `12 execs (3 failed, 0 lost) in 4.2 s: the command ...`.
 pub fn summary(end: &End) -> String {
@@ -21,9 +22,29 @@ pub fn summary(end: &End) -> String {
     if end.no_room > 0 {
         let _ = writeln!(text, "lost execs found no room: a larger --buffer loses less");
     }
+    if let Some(followed) = end.followed {
+        let Followed { forks, exits, lives, alive, evicted } = followed;
+        let shown = [(forks, "fork"), (exits, "exit"), (lives, "life")];
+        for (count, noun) in shown.into_iter().filter(|(count, _)| *count > 0) {
+            let plural = match (count, noun) {
+                (1, noun) => noun.to_owned(),
+                (_, "life") => "lives".to_owned(),
+                (_, noun) => format!("{noun}s"),
+            };
+            let _ = write!(text, "{count} {plural}, ");
+        }
+        let _ = writeln!(text, "{alive} processes alive at the end");
+        if evicted > 0 {
+            let _ = writeln!(
+                text,
+                "{evicted} processes or execs were forgotten: there were more than are remembered"
+            );
+        }
+    }
     if end.undelivered > 0 {
         let _ = writeln!(text, "{} more could not be written", end.undelivered);
     }
+    text.push_str(&account_lines(&end.accounts));
     text
 }
 
@@ -46,10 +67,14 @@ mod tests {
             duration_ns: 4_210_000_000,
             reason: EndReason::ClosedOutput,
             undelivered: 2,
+            accounts: Vec::new(),
+            followed: Some(Followed { forks: 0, exits: 1, lives: 12, alive: 80, evicted: 3 }),
         };
         expect![[r#"
             12 execs (3 failed, 4 lost) in 4.2 s; 12 by fentry; the output was closed
             lost execs found no room: a larger --buffer loses less
+            1 exit, 12 lives, 80 processes alive at the end
+            3 processes or execs were forgotten: there were more than are remembered
             2 more could not be written
         "#]]
         .assert_eq(&summary(&end));

@@ -27,7 +27,10 @@ pub enum Pattern {
 
 impl Pattern {
     /// A name, or a glob if it has one of a glob's characters.
-    pub(super) fn glob(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// If it is no glob: why.
+    pub fn glob(text: &str) -> Result<Self, String> {
         if !text.contains(['*', '?', '[', ']']) {
             return Ok(Self::Exact(text.to_owned()));
         }

@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn pure_modules_do_no_io() {
-        for module in ["spec", "plan", "object", "event", "diagnostic", "something_new"] {
+        for module in ["spec", "plan", "object", "event", "place", "process", "diagnostic", "something_new"] {
             let file = format!("tracer/src/{module}/deep/file.rs");
             for good in ["use std::io::Write;", "use std::fmt;", "use crate::spec::ProbeSpec;"] {
                 expect(&file, good, 0);

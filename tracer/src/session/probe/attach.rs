@@ -21,8 +21,8 @@ use super::{
     super::{
         LoadError,
         bpf::{self, Functions},
+        fdinfo::FdInfo,
         kprobe::{self, At, Kprobes, Spot},
-        misses::Misses,
     },
     Failed,
     fit::Fitted,
@@ -57,7 +57,7 @@ impl Links {
 pub(super) struct Outcome {
     pub(super) links: Links,
     pub(super) programs: Vec<OwnedFd>,
-    pub(super) misses: Vec<Misses>,
+    pub(super) misses: Vec<FdInfo>,
     failed: BTreeMap<u32, String>,
 }
 
@@ -124,7 +124,7 @@ impl Attaching<'_> {
     }
 
     fn keep(&mut self, program: OwnedFd) -> Result<(), LoadError> {
-        self.outcome.misses.push(Misses::of(program.as_fd()).map_err(LoadError::Misses)?);
+        self.outcome.misses.push(FdInfo::of(program.as_fd()).map_err(LoadError::Misses)?);
         self.outcome.programs.push(program);
         Ok(())
     }

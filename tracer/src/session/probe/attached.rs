@@ -15,7 +15,6 @@ use super::{
     super::{
         Counters, Judgement, LoadError,
         maps::{self, Inserted, Maps},
-        misses::Misses,
         ring::Ring,
         stats::Stats,
     },
@@ -146,7 +145,7 @@ impl Attached {
     /// Hits that no program saw because the kernel skipped its run, as far as this kernel counts them: of our
     /// programs, since 5.12; of kprobes' instances, since 6.7.
     pub fn skipped(&self) -> u64 {
-        self.outcome.misses.iter().map(Misses::read).sum::<u64>() + self.outcome.links.missed()
+        self.outcome.misses.iter().map(|info| info.read().skipped).sum::<u64>() + self.outcome.links.missed()
     }
 
     /// Hands every record that is in the ring to `record`, `most` at the most; how many there were. With each comes a

@@ -8,6 +8,12 @@
 //! *Must not know:* where the lines go.
 
 mod aggregate;
+mod around;
+mod exit;
+mod fork;
+mod life;
+mod load;
+mod place;
 mod probe;
 mod probe_run;
 #[cfg(test)]
@@ -18,10 +24,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::{Around, time::rfc3339};
 use crate::event::{
-    ArgShape, Args, Cgroup, Cut, End, ExecEvent, Filters, Lost, ProcessId, Start, Value, WallClock,
+    ArgShape, Args, Cgroup, Cut, End, ExecEvent, Filters, Lost, Missing, ProcessId, Start, Value, WallClock,
     errno_name,
 };
 pub(super) use aggregate::aggregate;
+pub(super) use exit::exit;
+pub(super) use fork::fork;
+pub(super) use life::life;
+pub(super) use load::{class_withheld, overhead, stats};
 pub(super) use probe::probe;
 pub(super) use probe_run::{probe_end, probe_start, withheld};
 pub(super) use write::PAIRS;
@@ -43,7 +53,7 @@ fn line<'o>(kind: &'static str, boot_ns: u64, clock: WallClock, out: &'o mut Vec
 }
 
 /// Appends the line of an exec.
-pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &mut Vec<u8>) {
+pub fn exec(event: &ExecEvent<'_>, around: Around<'_>, clock: WallClock, out: &mut Vec<u8>) {
     let e = event;
     let mut o = line("exec", e.boot_ns, clock, out);
     let mut gone = Gone(false);
@@ -70,10 +80,7 @@ pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &
     }
     gone.bytes(&mut o, key!("exe"), key!("exe_raw"), e.exe);
     o.flag(key!("exe_deleted"), e.exe_deleted);
-    match gone.shown(e.interpreter).flatten() {
-        Some(interpreter) => o.bytes(key!("interpreter"), key!("interpreter_raw"), interpreter),
-        None => o.null(key!("interpreter")),
-    }
+    gone.path(&mut o, key!("interpreter"), key!("interpreter_raw"), e.interpreter);
     args(&mut o, key!("argv"), key!("argv_raw"), gone.shown(e.argv));
     gone.number(&mut o, key!("argc"), e.argc);
     gone.number(&mut o, key!("argv_bytes"), e.argv_bytes);
@@ -93,15 +100,22 @@ pub fn exec(event: &ExecEvent<'_>, _around: Around<'_>, clock: WallClock, out: &
     gone.flag(&mut o, key!("privilege"), e.privilege);
     o.flag(key!("compat"), e.compat);
     o.flag(key!("kernel_started"), e.kernel_started);
+    place::fields(&mut o, around.place);
     if let Some(env) = e.env {
         args(&mut o, key!("env"), key!("env_raw"), gone.shown(env));
     }
-    if gone.0 || e.argv_unread > 0 {
+    let chain = around::ancestors(&mut o, around.ancestors);
+    if gone.0 || e.argv_unread > 0 || chain.missing().is_some() || place::missing(around.place) {
         let mut missing = Object::open(o.key(key!("missing")));
-        event.each_missing(|name, reason| string(&reason.text(), missing.named(name)));
+        let mut tell = |name: &str, reason: Missing<'_>| string(&reason.text(), missing.named(name));
+        event.each_missing(&mut tell);
+        if let Some(reason) = chain.missing() {
+            tell("ancestors", reason);
+        }
+        place::each_missing(around.place, |name, reason| string(reason, missing.named(name)));
         missing.close();
     }
-    cut(&mut o, event);
+    cut(&mut o, event, place::cut(around.place), chain.cut());
     o.close();
     out.push(b'\n');
 }
@@ -134,6 +148,15 @@ impl Gone {
     fn bytes(&mut self, o: &mut Object<'_>, name: Key, raw: Key, value: Value<'_, &[u8]>) {
         match self.shown(value) {
             Some(value) => o.bytes(name, raw, value),
+            None => o.null(name),
+        }
+    }
+
+    /// A path, where there may be none.
+    #[inline(always)]
+    fn path(&mut self, o: &mut Object<'_>, name: Key, raw: Key, value: Value<'_, Option<&[u8]>>) {
+        match self.shown(value).flatten() {
+            Some(path) => o.bytes(name, raw, path),
             None => o.null(name),
         }
     }
@@ -195,13 +218,14 @@ fn byte_strings<'a>(
 }
 
 /// What is not whole, if anything is.
-fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>) {
+fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>, cgroup: Option<Cut>, ancestors: Option<Missing<'_>>) {
     let exe = event.exe.cut();
     let cwd = event.cwd.cut();
     let argv = event.argv.shown().filter(|args| !args.gaps().is_empty());
     let env = event.env.and_then(|env| env.shown());
     let env = env.filter(|args| !args.gaps().is_empty());
-    if exe.is_none() && cwd.is_none() && argv.is_none() && env.is_none() {
+    let streams = argv.is_some() || env.is_some();
+    if exe.is_none() && cwd.is_none() && !streams && cgroup.is_none() && ancestors.is_none() {
         return;
     }
     let path = |o: &mut Object<'_>, name, cut: Option<Cut>| {
@@ -217,6 +241,10 @@ fn cut(o: &mut Object<'_>, event: &ExecEvent<'_>) {
     path(&mut cut, key!("cwd"), cwd);
     if let Some(args) = env {
         gaps(&mut cut, key!("env"), &args);
+    }
+    path(&mut cut, key!("cgroup"), cgroup);
+    if let Some(reason) = ancestors {
+        cut.text(key!("ancestors"), &reason.to_string());
     }
     cut.close();
 }
@@ -238,14 +266,15 @@ fn gaps(o: &mut Object<'_>, name: Key, args: &Args<'_>) {
     });
 }
 
-/// Appends the line of a loss.
-pub fn lost(lost: &Lost, clock: WallClock, out: &mut Vec<u8>) {
+/// Appends the line of a loss. `class`: what was lost.
+pub fn lost(lost: &Lost, class: &'static str, clock: WallClock, out: &mut Vec<u8>) {
     let mut o = line("lost", lost.to_ns, clock, out);
     o.optional(key!("cpu"), lost.cpu.map(Into::into));
     o.number(key!("count"), lost.count);
     o.number(key!("from_ns"), lost.from_ns);
     o.number(key!("to_ns"), lost.to_ns);
     o.text(key!("reason"), lost.reason.name());
+    o.text(key!("class"), class);
     o.close();
     out.push(b'\n');
 }
@@ -280,6 +309,8 @@ fn filters(mut o: Object<'_>, filters: &Filters) {
         string(comm, out);
     });
     cgroup(&mut o, filters.cgroup.as_ref());
+    array(o.key(key!("container")), filters.containers.iter(), |wanted, out| string(wanted, out));
+    array(o.key(key!("unit")), filters.units.iter(), |wanted, out| string(wanted, out));
     o.flag(key!("failed"), filters.failed);
     o.optional(key!("tree"), filters.tree.map(Into::into));
     match &filters.command {
@@ -318,6 +349,14 @@ pub fn end(end: &End, clock: WallClock, out: &mut Vec<u8>) {
     }
     by_hook.close();
     o.number(key!("duration_ns"), end.duration_ns);
+    load::accounts(&mut o, &end.accounts);
+    if let Some(followed) = end.followed {
+        o.number(key!("forks"), followed.forks);
+        o.number(key!("exits"), followed.exits);
+        o.number(key!("lives"), followed.lives);
+        o.number(key!("alive"), followed.alive);
+        o.number(key!("evicted"), followed.evicted);
+    }
     o.close();
     out.push(b'\n');
 }

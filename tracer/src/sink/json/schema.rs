@@ -9,6 +9,12 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
 
+mod life;
+mod life_tests;
+mod load;
+mod load_tests;
+mod place;
+mod place_tests;
 mod probe;
 mod probe_tests;
 mod tests;
@@ -20,6 +26,9 @@ mod tests;
 pub(super) enum Line {
     Start(Box<Start>),
     Exec(Box<Exec>),
+    Fork(Box<life::Fork>),
+    Exit(Box<life::Exit>),
+    Life(Box<life::Life>),
     Lost(Lost),
     End(End),
     Doctor(Doctor),
@@ -31,6 +40,8 @@ pub(super) enum Line {
     Withheld(probe::Withheld),
     ProbeEnd(probe::ProbeEnd),
     ProbePoint(ProbePoint),
+    Stats(Box<load::Stats>),
+    Overhead(load::Overhead),
 }
 
 /// The start of a run: the first line.
@@ -64,6 +75,10 @@ pub(super) struct Filters {
     pub(super) uid: Vec<u32>,
     pub(super) comm: Vec<String>,
     pub(super) cgroup: Option<Cgroup>,
+    /// Only in one of these containers, as they were named; any, if the list is empty.
+    pub(super) container: Vec<String>,
+    /// Only in one of these units, by name or pattern; any, if the list is empty.
+    pub(super) unit: Vec<String>,
     /// Only execs that fail.
     pub(super) failed: bool,
     /// Only this process and its descendants.
@@ -186,6 +201,8 @@ pub(super) struct Exec {
     pub(super) compat: bool,
     /// The kernel started it, without a system call.
     pub(super) kernel_started: bool,
+    #[serde(flatten)]
+    pub(super) place: place::Place,
     /// The environment variables that were asked for with `--env`, as `NAME=value`.
     #[serde(default, skip_serializing_if = "Asked::is_not")]
     #[schemars(with = "Option<Vec<Option<String>>>")]
@@ -193,6 +210,10 @@ pub(super) struct Exec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<Option<String>>")]
     pub(super) env_raw: Option<Vec<Option<String>>>,
+    /// The process' ancestors by birth, the parent first; absent when nobody asked. See `missing` and `cut`.
+    #[serde(default, skip_serializing_if = "life::Asked::is_not")]
+    #[schemars(with = "Option<Vec<life::Ancestor>>")]
+    pub(super) ancestors: life::Asked,
     /// Fields that are null, or have null elements, for want of knowledge: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "BTreeMap<String, String>")]
@@ -236,13 +257,20 @@ pub(super) struct CutFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<Gap>")]
     pub(super) env: Option<Vec<Gap>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) cgroup: Option<String>,
+    /// Why the chain ends before the first process of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) ancestors: Option<String>,
 }
 
 /// Arguments that are not in the array.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Gap {
-    /// `max_args` and `max_bytes`: as the user asked; `lost`: the ring buffer had no room;
-    /// `limit`: tracer copies no more, and what follows is unknown. More may come.
+    /// `max_args` and `max_bytes`: as the user asked; `shed`: left out to keep below `--max-overhead`;
+    /// `lost`: the ring buffer had no room; `limit`: tracer copies no more, and what follows is unknown. More may come.
     pub(super) reason: String,
     /// Index of the element after the gap; the array's length when the end is missing.
     pub(super) at: u64,
@@ -257,7 +285,7 @@ pub(super) struct Gap {
     pub(super) cuts_after: bool,
 }
 
-/// Execs that happened and could not be shown, where they happened.
+/// Events that happened and could not be shown, where they happened.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Lost {
     #[schemars(schema_with = "version")]
@@ -272,6 +300,11 @@ pub(super) struct Lost {
     pub(super) to_ns: u64,
     /// `ring_full`, `missed_return`, `skipped` or `undecodable`. More may come.
     pub(super) reason: String,
+    /// What was lost: `exec`, `fork`, `exit`, `probe`, or `table` for events of processes that nobody asked to see,
+    /// from which ancestors and lives are told. More may come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) class: Option<String>,
 }
 
 /// The end of a run: the last line.
@@ -294,6 +327,30 @@ pub(super) struct End {
     /// Execs shown, by the hook family that saw them.
     pub(super) by_hook: BTreeMap<String, u64>,
     pub(super) duration_ns: u64,
+    /// With `--max-overhead`: what became of the events of each class: `exec`, `fork`, `exit`. More may come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BTreeMap<String, load::Account>")]
+    pub(super) by_class: Option<BTreeMap<String, load::Account>>,
+    /// Forks shown. This and what follows is absent when processes were not followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub(super) forks: Option<u64>,
+    /// Exits shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub(super) exits: Option<u64>,
+    /// Lives shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub(super) lives: Option<u64>,
+    /// Processes alive at the end, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub(super) alive: Option<u64>,
+    /// Processes, and execs of their lives, that were forgotten for the limits of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub(super) evicted: Option<u64>,
 }
 
 /// What a host offers.

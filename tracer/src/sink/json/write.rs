@@ -3,7 +3,7 @@
 //! *Invariant:* what is written is valid UTF-8 and parses back to what was given
 //! (`schema/tests.rs`, `lines_carry_every_byte`).
 
-use std::str;
+use std::{fmt, str};
 
 /// A member's name as it is written: `,"name":`. Made by [`key!`].
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +92,17 @@ impl<'o> Object<'o> {
     #[inline(always)]
     pub(super) fn text(&mut self, name: Key, value: &str) {
         string(value, self.key(name));
+    }
+
+    /// An object of texts, which `tell` is given the place for; nothing if there are none. It is not the first member.
+    pub(super) fn texts(&mut self, name: Key, tell: impl FnOnce(&mut dyn FnMut(&str, &dyn fmt::Display))) {
+        let start = self.out.len();
+        let mut texts = Object::open(self.key(name));
+        tell(&mut |name, text| string(&text.to_string(), texts.named(name)));
+        match texts.empty {
+            true => self.out.truncate(start),
+            false => texts.close(),
+        }
     }
 
     /// A string of bytes: shown with U+FFFD where it is not UTF-8, and then `raw` in base64.

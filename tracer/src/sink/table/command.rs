@@ -1,13 +1,37 @@
 //! A command line in the width that is left for it.
 
 use super::text::Line;
-use crate::event::{Arg, ArgShape, Args, ExecEvent, Gap, Missing, Value};
+use crate::{
+    event::{Arg, ArgShape, Args, ExecEvent, Gap, Missing, Value},
+    process::Attempt,
+};
 
-/// Writes what was executed, at most `width` wide; what does not fit is told.
+/// What was executed.
+#[derive(Clone, Copy)]
+pub(super) struct Called<'a> {
+    filename: Value<'a, &'a [u8]>,
+    exe: Value<'a, &'a [u8]>,
+    argv: Value<'a, Args<'a>>,
+    failed: bool,
+}
+
+impl<'a> From<&ExecEvent<'a>> for Called<'a> {
+    fn from(event: &ExecEvent<'a>) -> Self {
+        Self { filename: event.filename, exe: event.exe, argv: event.argv, failed: event.failed() }
+    }
+}
+
+impl<'a> From<&Attempt<'a>> for Called<'a> {
+    fn from(attempt: &Attempt<'a>) -> Self {
+        Self { filename: attempt.filename, exe: attempt.exe, argv: attempt.argv, failed: attempt.failed() }
+    }
+}
+
+/// Appends what was executed, as far as it fits into `width`; what does not is told.
 ///
 /// The file comes first, in brackets, when the arguments do not show it.
-pub(super) fn command(event: &ExecEvent<'_>, width: usize, line: &mut Line) {
-    line.clear();
+pub(super) fn command<'a>(called: impl Into<Called<'a>>, width: usize, line: &mut Line) {
+    let event = &called.into();
     let args = event.argv.shown();
     if let Some(file) = file(event, args) {
         line.plain("[");
@@ -30,7 +54,7 @@ fn unknown(reason: Option<Missing<'_>>, line: &mut Line) {
 }
 
 /// The file, if it is not evident from the first argument.
-fn file<'a>(event: &ExecEvent<'a>, args: Option<Args<'a>>) -> Option<&'a [u8]> {
+fn file<'a>(event: &Called<'a>, args: Option<Args<'a>>) -> Option<&'a [u8]> {
     let file = match (event.filename, event.exe) {
         // A descriptor was executed: its path says more.
         (Value::Known([]), exe) => exe.shown()?,
@@ -38,7 +62,7 @@ fn file<'a>(event: &ExecEvent<'a>, args: Option<Args<'a>>) -> Option<&'a [u8]> {
     };
     let first = args.and_then(|args| args.get(0));
     let first = first.map_or(&b""[..], |arg| arg.bytes);
-    let evident = match event.failed() {
+    let evident = match event.failed {
         // Where it was looked for is the point.
         true => file == first,
         false => base(file) == base(first.strip_prefix(b"-").unwrap_or(first)),

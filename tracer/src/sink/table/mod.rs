@@ -7,9 +7,13 @@ mod aggregate;
 mod command;
 mod histogram;
 mod hit;
+mod life;
+mod load;
+mod place;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tree;
 
 use std::io::Write;
 
@@ -17,7 +21,9 @@ use super::Colour;
 use super::time::time_of_day;
 use crate::enrich::Users;
 use crate::event::{ExecEvent, Lost, WallClock, errno_name};
+use crate::place::Located;
 use text::Line;
+pub use tree::Tree;
 
 /// Below this width there is no point in cutting.
 const MIN_WIDTH: usize = 40;
@@ -29,6 +35,8 @@ pub struct Table {
     clock: WallClock,
     look: Look,
     users: Users,
+    /// There is a column for where processes are.
+    places: bool,
     line: Line,
     values: Line,
     /// The end of a line, which is shown whatever must be cut before it.
@@ -72,6 +80,12 @@ impl Table {
         Self { clock, look, users, ..Self::default() }
     }
 
+    /// With a column that shows where processes are.
+    #[must_use]
+    pub fn with_places(self) -> Self {
+        Self { places: true, ..self }
+    }
+
     pub(super) fn set_clock(&mut self, clock: WallClock) {
         self.clock = clock;
     }
@@ -88,18 +102,22 @@ impl Table {
     pub(super) fn header(&mut self, out: &mut Vec<u8>) {
         self.line.clear();
         let (time, user) = ("TIME", "USER");
-        let columns =
-            format!("{time:<12} {:>7} {:>7} {user:<USER_WIDTH$} {:<7} COMMAND", "PID", "PPID", "RESULT");
+        let columns = format!("{time:<12} {:>7} {:>7} {user:<USER_WIDTH$} {:<7} ", "PID", "PPID", "RESULT");
         self.line.plain(&columns);
-        self.line.cut_to(self.width());
+        let width = self.width();
+        if self.places {
+            self.line.plain(&format!("{:<1$} ", "WHERE", place::width(width)));
+        }
+        self.line.plain("COMMAND");
+        self.line.cut_to(width);
         let look = self.look;
         painted(look, Some(Paint::Header), out, |out| {
             out.extend_from_slice(self.line.as_str().as_bytes());
         });
     }
 
-    /// Appends an exec.
-    pub(super) fn exec(&mut self, event: &ExecEvent<'_>, out: &mut Vec<u8>) {
+    /// Appends an exec. `place` is shown if there is a column for it.
+    pub(super) fn exec(&mut self, event: &ExecEvent<'_>, place: Option<Located<'_>>, out: &mut Vec<u8>) {
         let width = self.width();
         self.cell.clear();
         time_of_day(self.clock.unix_ns(event.boot_ns), self.look.utc_offset_s, &mut self.cell);
@@ -112,7 +130,12 @@ impl Table {
         let _ = write!(self.cell, " {:>7} {ppid:>7} ", event.pid);
         self.user(event.uid);
         let _ = write!(self.cell, " {result:<7} ");
+        if self.places {
+            self.place(place, place::width(width));
+            self.cell.push(b' ');
+        }
         let room = width.saturating_sub(cell_width(&self.cell));
+        self.line.clear();
         command::command(event, room, &mut self.line);
 
         let paint = event.failed().then_some(Paint::Failure);
@@ -168,13 +191,27 @@ impl Table {
             None => self.line.plain(&uid.to_string()),
         }
         self.line.fit(USER_WIDTH);
-        let pad = USER_WIDTH.saturating_sub(self.line.width());
+        self.padded(USER_WIDTH);
+    }
+
+    /// Appends the place to the cell, in its column's width; nothing but the width if nobody looked for it.
+    fn place(&mut self, place: Option<Located<'_>>, width: usize) {
+        self.line.clear();
+        if let Some(located) = place {
+            place::place(located, width, &mut self.line);
+        }
+        self.padded(width);
+    }
+
+    /// Appends the line to the cell, and blanks up to `width`.
+    fn padded(&mut self, width: usize) {
+        let pad = width.saturating_sub(self.line.width());
         self.cell.extend_from_slice(self.line.as_str().as_bytes());
         self.cell.extend(std::iter::repeat_n(b' ', pad));
     }
 }
 
-/// Columns that a cell takes: all of its characters are one wide, save those of a user's name.
+/// Columns that a cell takes: all of its characters are one wide, save those of a user's or a place's name.
 fn cell_width(cell: &[u8]) -> usize {
     str::from_utf8(cell).map_or(cell.len(), unicode_width::UnicodeWidthStr::width)
 }

@@ -4,6 +4,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
+mod tree;
+
 use super::*;
 use crate::event::simulate::SimulatedExec;
 use crate::event::{Assembler, EnvWanted, Event, Limits, LostReason, Unavailable};
@@ -26,7 +28,7 @@ fn render(exec: &SimulatedExec, assembler: &mut Assembler, table: &mut Table) ->
     let mut out = Vec::new();
     for record in &exec.records() {
         if let Some(Event::Exec(event)) = assembler.push(record).unwrap() {
-            table.exec(&event, &mut out);
+            table.exec(&event, None, &mut out);
         }
     }
     String::from_utf8(out).unwrap()
@@ -114,6 +116,66 @@ fn words_are_quoted_as_a_shell_reads_them() {
             [/x] (no arguments)
         "#]],
     );
+}
+
+#[test]
+fn a_place_has_a_column_if_it_is_asked_for() {
+    use crate::place::{Located, Place};
+    let records = SimulatedExec::example().records();
+    let mut assembler = assembler(0, 0);
+    let event = assembler.push(&records[0]).unwrap().and_then(Event::exec).unwrap();
+    let id = "3c5f0e8a9b7d64e1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809";
+    let mut text = String::new();
+    for columns in [Some(80), None] {
+        let mut table = table(columns, Colour::None).with_places();
+        let mut out = Vec::new();
+        table.header(&mut out);
+        for path in [
+            &format!("/kubepods.slice/kubepods-podx.slice/cri-containerd-{id}.scope"),
+            &format!("/{id}"),
+            "/lxc.payload.\u{1b}語",
+            "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-4242.scope",
+            "/system.slice/nginx.service/x",
+            "/system.slice",
+            "/",
+            "below",
+        ] {
+            let place = Place::of_path(path.as_bytes());
+            table.exec(&event, Some(Located::At(&place)), &mut out);
+        }
+        table.exec(&event, Some(Located::Unknown("lost")), &mut out);
+        table.exec(&event, None, &mut out);
+        for line in String::from_utf8(out).unwrap().lines() {
+            assert!(columns.is_none_or(|columns| line.width() <= columns), "{line}");
+            text += &line[40..];
+            text.push('\n');
+        }
+    }
+    expect![[r#"
+        RESULT  WHERE            COMMAND
+        ok      containerd:3c5f… true --… +1 arg
+        ok      3c5f0e8a9b7d     true --… +1 arg
+        ok      lxc:\e語         true --… +1 arg
+        ok      app-gnome-firef… true --… +1 arg
+        ok      nginx.service    true --… +1 arg
+        ok      system.slice     true --… +1 arg
+        ok      -                true --… +1 arg
+        ok      ?                true --… +1 arg
+        ok      ?                true --… +1 arg
+        ok                       true --… +1 arg
+        RESULT  WHERE                   COMMAND
+        ok      containerd:3c5f0e8a9b7d true --flag 'value with spaces'
+        ok      3c5f0e8a9b7d            true --flag 'value with spaces'
+        ok      lxc:\e語                true --flag 'value with spaces'
+        ok      app-gnome-firefox-4242… true --flag 'value with spaces'
+        ok      nginx.service           true --flag 'value with spaces'
+        ok      system.slice            true --flag 'value with spaces'
+        ok      -                       true --flag 'value with spaces'
+        ok      ?                       true --flag 'value with spaces'
+        ok      ?                       true --flag 'value with spaces'
+        ok                              true --flag 'value with spaces'
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod kernel;
 mod live;
 mod loss;
 mod mistakes;
+mod overhead;
 mod privilege;
 mod ptrace;
 mod stall;
@@ -28,6 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ends::tests(),
         loss::tests(),
         storm::tests(),
+        overhead::tests(),
     ];
     areas.into_iter().flatten().collect()
 }

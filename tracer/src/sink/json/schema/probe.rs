@@ -321,7 +321,7 @@ pub(in crate::sink::json) struct Interval {
     pub(super) keys_full: u64,
 }
 
-/// Hits that passed and were left out as was asked for, between two moments of a run.
+/// Hits, or other events, that passed and were left out as was asked for, between two moments of a run.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(in crate::sink::json) struct Withheld {
     #[schemars(schema_with = "version")]
@@ -330,10 +330,18 @@ pub(in crate::sink::json) struct Withheld {
     pub(super) boot_ns: u64,
     pub(super) from_ns: u64,
     pub(super) to_ns: u64,
-    /// By `--sample`.
+    /// By `--sample`, or for `reason`.
     pub(super) sampled: u64,
     /// By `--rate`.
     pub(super) rate_limited: u64,
+    /// Of which class the events are: `exec`, `fork` or `exit`; hits have none. More may come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) class: Option<String>,
+    /// Why, if not as `--sample` and `--rate` say: `max_overhead`. More may come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) reason: Option<String>,
 }
 
 /// The end of a run of probes: the last line.

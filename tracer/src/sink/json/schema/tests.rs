@@ -255,6 +255,7 @@ proptest! {
         e.missing = missing;
         e.cut = cut;
         e.flags = flags;
+        e.shed = flags;
         e.unreadable_count = unreadable.0 % 12;
         e.unreadable[..4].copy_from_slice(&unreadable.1.map(|index| u32::from(index) % 9));
         e.retval = retval;
@@ -294,6 +295,45 @@ fn an_absent_value_has_its_reason() {
 }
 
 #[test]
+fn a_field_that_was_shed_says_so() {
+    let mut exec = SimulatedExec::example();
+    exec.exec.shed = tracer_common::shed::CWD | tracer_common::shed::IDS | tracer_common::shed::ENV;
+    exec.cwd = Vec::new();
+    exec.env = Vec::new();
+    let line = render(&exec, &mut Assembler::new(Limits::default(), EnvWanted::All, Unavailable::default()));
+    let missing = line.missing.unwrap();
+    let names: Vec<&str> = missing.keys().map(String::as_str).collect();
+    let expected = ["cwd", "egid", "env", "euid", "login_uid", "mnt_ns", "ns_pid", "pid_ns", "session_id"];
+    assert_eq!(names, expected);
+    assert!(missing.values().all(|reason| reason == "left out to keep below --max-overhead"));
+    assert_eq!((line.cwd, line.euid, line.env), (None, None, Asked::Null(())));
+}
+
+#[test]
+fn arguments_that_were_shed_say_how_much_there_was() {
+    let mut exec = SimulatedExec::example();
+    exec.argv = vec![b"true".to_vec(), vec![b'x'; 20_000]];
+    exec.lost_chunks = vec![1, 2];
+    exec.exec.shed = tracer_common::shed::LONG_ARGV;
+    exec.exec.cut = tracer_common::cut::ARGV_MIDDLE;
+    let mut records = exec.records();
+    // They were not lost: they were not sent.
+    let at = std::mem::offset_of!(tracer_common::Exec, chunks_lost);
+    records.last_mut().unwrap()[at..at + 4].fill(0);
+    let mut assembler = Assembler::default();
+    let mut line = Vec::new();
+    for record in &records {
+        if let Some(event) = assembler.push(record).unwrap().and_then(Event::exec) {
+            json::exec(&event, Around::default(), CLOCK, &mut line);
+        }
+    }
+    let Line::Exec(line) = check_line(&line) else { panic!("{line:?}") };
+    let gaps = line.cut.unwrap().argv.unwrap();
+    assert_eq!((gaps[0].reason.as_str(), gaps[0].bytes), ("shed", Some(8_192)));
+    assert_eq!((line.argc, line.argv_bytes), (Some(2), Some(20_006)));
+}
+
+#[test]
 fn lines_look_like_this() {
     let exec = SimulatedExec::example();
     let mut line = Vec::new();
@@ -317,6 +357,8 @@ fn starts_losses_and_ends_are_lines() {
         pids: vec![1, 2],
         comms: vec!["a\"b".into()],
         cgroup: Some(event::Cgroup { path: OsString::from_vec(vec![b'/', 0xff]).into(), id: 7, level: 1 }),
+        containers: vec!["docker:*".into()],
+        units: vec!["nginx.service".into()],
         command: Some(vec!["sh".into(), OsString::from_vec(vec![0xff])]),
         ..event::Filters::default()
     };
@@ -350,14 +392,17 @@ fn starts_losses_and_ends_are_lines() {
         duration_ns: 9,
         reason: EndReason::CommandEnded,
         undelivered: 0,
+        accounts: Vec::new(),
+        followed: None,
     };
     let mut lines = Vec::new();
     json::start(&start, CLOCK, &mut lines);
-    json::lost(&lost, CLOCK, &mut lines);
+    json::lost(&lost, "exec", CLOCK, &mut lines);
     json::end(&end, CLOCK, &mut lines);
     expect_test::expect![[r#"
+        {"schema":1,"type":"start","time":"2023-11-14T22:13:20.000000001Z","boot_ns":1,"version":"0.1.0","kernel":"6.12.0","hook":"kprobe","hook_reason":"fentry needs BTF","filters":{"pid":[1,2],"uid":[],"comm":["a\"b"],"cgroup":{"id":7,"path":"/�","path_raw":"L/8="},"container":["docker:*"],"unit":["nginx.service"],"failed":false,"tree":null,"command":["sh","�"],"command_raw":["c2g=","/w=="]},"buffer_bytes":4194304,"unavailable":{"set_uid":"no bprm","set_gid":"no bprm","privilege":"no bprm"}}
         {"schema":1,"type":"start","time":"2023-11-14T22:13:20.000000001Z","boot_ns":1,"version":"0.1.0","kernel":"6.12.0","hook":"kprobe","hook_reason":"fentry needs BTF","filters":{"pid":[1,2],"uid":[],"comm":["a\"b"],"cgroup":{"id":7,"path":"/�","path_raw":"L/8="},"failed":false,"tree":null,"command":["sh","�"],"command_raw":["c2g=","/w=="]},"buffer_bytes":4194304,"unavailable":{"set_uid":"no bprm","set_gid":"no bprm","privilege":"no bprm"}}
-        {"schema":1,"type":"lost","time":"2023-11-14T22:13:20.000000009Z","boot_ns":9,"cpu":null,"count":3,"from_ns":5,"to_ns":9,"reason":"ring_full"}
+        {"schema":1,"type":"lost","time":"2023-11-14T22:13:20.000000009Z","boot_ns":9,"cpu":null,"count":3,"from_ns":5,"to_ns":9,"reason":"ring_full","class":"exec"}
         {"schema":1,"type":"end","time":"2023-11-14T22:13:20.000000010Z","boot_ns":10,"reason":"command_ended","events":5,"failed":1,"lost":3,"undelivered":0,"by_hook":{"kprobe":5},"duration_ns":9}
     "#]].assert_eq(str::from_utf8(&lines).unwrap());
     for line in lines.split_inclusive(|byte| *byte == b'\n') {

@@ -1,0 +1,71 @@
+//! What is known around an event, as members of its line.
+
+use super::{
+    Gone,
+    write::{Object, array, key},
+};
+use crate::{
+    event::Missing,
+    process::{Ancestor, Ancestors},
+};
+
+/// How much of a chain of ancestors is shown.
+#[derive(Clone, Copy)]
+pub(super) enum Shown<'a> {
+    /// As much as was asked for.
+    All,
+    Part(Missing<'a>),
+    None(Missing<'a>),
+}
+
+impl<'a> Shown<'a> {
+    /// Why `ancestors` is null.
+    pub(super) fn missing(self) -> Option<Missing<'a>> {
+        match self {
+            Self::None(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Why `ancestors` is not whole.
+    pub(super) fn cut(self) -> Option<Missing<'a>> {
+        match self {
+            Self::Part(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// Writes `ancestors`, if anybody asked for them.
+pub(super) fn ancestors<'a>(o: &mut Object<'_>, ancestors: Option<Ancestors<'a>>) -> Shown<'a> {
+    let Some(ancestors) = ancestors else { return Shown::All };
+    let mut chain = ancestors.iter();
+    if let Some(reason) = chain.clone().next().is_none().then(|| ancestors.missing()).flatten() {
+        o.null(key!("ancestors"));
+        return Shown::None(reason);
+    }
+    array(o.key(key!("ancestors")), chain.by_ref(), |found, out| ancestor(&found, out));
+    chain.missing().map_or(Shown::All, Shown::Part)
+}
+
+fn ancestor(found: &Ancestor<'_>, out: &mut Vec<u8>) {
+    let mut o = Object::open(out);
+    let mut gone = Gone(false);
+    gone.process(&mut o, key!("id"), crate::event::Value::Known(found.id));
+    o.number(key!("pid"), found.id.pid.into());
+    gone.bytes(&mut o, key!("comm"), key!("comm_raw"), found.comm);
+    gone.path(&mut o, key!("exe"), key!("exe_raw"), found.exe);
+    o.texts(key!("missing"), |tell| {
+        for (name, missing) in [("comm", found.comm.missing()), ("exe", found.exe.missing())] {
+            if let Some(reason) = missing {
+                tell(name, &reason);
+            }
+        }
+    });
+    o.texts(key!("cut"), |tell| {
+        if let Some(cut) = found.exe.cut() {
+            tell("exe", &cut);
+        }
+    });
+    o.close();
+}
