@@ -18,6 +18,10 @@ pub struct ProbeKnobs {
     pub rate: u32,
     /// How many points there are.
     pub points: u32,
+    /// Where a point's count lies in the map `COUNTS`: `(cpu & counts_mask) * counts_stride + point`. A stride is whole
+    /// lines of cache, so that CPUs do not wait for each other.
+    pub counts_mask: u32,
+    pub counts_stride: u32,
     /// Bytes of a record that are kept from entry to return; 0: only that there was an entry.
     pub saved: u32,
     /// Blocks of working memory per CPU.
@@ -33,7 +37,7 @@ pub struct ProbeKnobs {
     pub linear_step: u64,
     pub linear_buckets: u64,
 }
-plain!(ProbeKnobs, 72);
+plain!(ProbeKnobs, 80);
 
 /// What becomes of a hit: [`ProbeKnobs::mode`].
 pub mod mode {

@@ -1,5 +1,7 @@
 //! Every map and every read-only global of a run of probes. Sizes that depend on the run are set at load time.
 
+use core::cell::UnsafeCell;
+
 use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf},
@@ -25,6 +27,8 @@ pub(crate) static KNOBS: ProbeKnobs = ProbeKnobs {
     sample: 1,
     rate: 0,
     points: 0,
+    counts_mask: 0,
+    counts_stride: 0,
     saved: 0,
     blocks: 1,
     cgroup_level: 0,
@@ -95,9 +99,26 @@ pub(crate) static STATS: Array<CpuStats> = Array::with_max_entries(1, BPF_F_MMAP
 #[map]
 pub(crate) static COUNTERS: Array<[u64; counter::LEN]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Hits by CPU and point, where nothing else is wanted: `cpu * points + point`.
-#[map]
-pub(crate) static COUNTS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+/// Hits by CPU and point, where nothing else is wanted: `(cpu & counts_mask) * counts_stride + point`. The one value of
+/// a map of its own, whose size is set at load time: an address in it is a constant, with nothing to look up.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.counts")]
+pub(crate) static COUNTS: Counts = Counts(UnsafeCell::new([0; 1]));
+
+/// Numbers that programs add to.
+#[repr(transparent)]
+pub(crate) struct Counts(UnsafeCell<[u64; 1]>);
+
+// SAFETY: written in single instructions alone.
+unsafe impl Sync for Counts {}
+
+impl Counts {
+    /// Where the numbers begin.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> *mut u64 {
+        self.0.get().cast()
+    }
+}
 
 /// By number.
 #[map]

@@ -234,6 +234,7 @@ impl Prepared {
         show.rest.sink.start(&start, &mut show.rest.batch.bytes);
         let mut attached = self.started.attached;
         snapshot(&mut attached, &mut show);
+        session::memory::settle();
         let load = Load::new(config, &self.plan, &attached);
         let traced = Execs { show, attached, load, to: config.output.clone(), end: None };
         let interval = match config.stats {

@@ -228,6 +228,7 @@ impl Prepared {
             attachments: &self.attachments,
             filters: &config.filters,
         });
+        session::memory::settle();
         let traced = Probes { hits, attached: self.attached, to: config.output.clone(), end: None };
         let bounds = Bounds {
             duration: config.duration,

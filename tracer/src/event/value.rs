@@ -1,6 +1,6 @@
 //! Degraded data as values: whole, partial with the cause, missing with the reason.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use tracer_common::probe::MAX_FRAMES;
 
@@ -100,21 +100,32 @@ pub enum Missing<'a> {
     Unavailable(&'a str),
 }
 
+impl<'a> Missing<'a> {
+    /// The reason in words.
+    pub fn text(&self) -> Cow<'a, str> {
+        Cow::Borrowed(match *self {
+            Self::Unread => "could not be read at the event",
+            Self::UnreadElements(1) => "1 element could not be read at the event",
+            Self::UnreadElements(n) => {
+                return Cow::Owned(format!("{n} elements could not be read at the event"));
+            }
+            Self::NotSet => "not set",
+            Self::Failed => "the exec failed",
+            Self::Lost => "cannot be told: part of the arguments was lost",
+            Self::EntryUnseen => "the entry of the call was not seen",
+            Self::ReturnUnseen => "the return of the call was not seen",
+            Self::Errno(errno) => {
+                return Cow::Owned(format!("could not be read at the event: {}", errno_name(errno)));
+            }
+            Self::Shed => "left out to keep below --max-overhead",
+            Self::Unavailable(reason) => reason,
+        })
+    }
+}
+
 impl fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unread => f.write_str("could not be read at the event"),
-            Self::UnreadElements(1) => f.write_str("1 element could not be read at the event"),
-            Self::UnreadElements(n) => write!(f, "{n} elements could not be read at the event"),
-            Self::NotSet => f.write_str("not set"),
-            Self::Failed => f.write_str("the exec failed"),
-            Self::Lost => f.write_str("cannot be told: part of the arguments was lost"),
-            Self::EntryUnseen => f.write_str("the entry of the call was not seen"),
-            Self::ReturnUnseen => f.write_str("the return of the call was not seen"),
-            Self::Errno(errno) => write!(f, "could not be read at the event: {}", errno_name(*errno)),
-            Self::Shed => f.write_str("left out to keep below --max-overhead"),
-            Self::Unavailable(reason) => f.write_str(reason),
-        }
+        f.write_str(&self.text())
     }
 }
 

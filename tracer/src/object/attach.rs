@@ -47,7 +47,7 @@ pub(super) fn attach(
 pub(super) type AttachPoints = HashMap<(Kind, String), TypeId>;
 
 /// Looks up the attach points of all programs at once.
-pub(super) fn attach_points(object: &Object, target: &Target<'_>) -> AttachPoints {
+fn attach_points(object: &Object, target: &Target<'_>) -> AttachPoints {
     let Some(btf) = target.btf else {
         return AttachPoints::new();
     };
@@ -103,7 +103,9 @@ fn find_attach_point(
     let numbered = resolved.target.modules.iter().enumerate();
     let mut modules = numbered.filter(|(_, m)| name.module.is_none_or(|module| m.name.starts_with(module)));
     let key = (name.kind, name.full.clone());
-    match resolved.attach_points.get(&key).filter(|_| name.may_be_kernels()) {
+    let attach_points =
+        resolved.attach_points.get_or_init(|| attach_points(resolved.object, resolved.target));
+    match attach_points.get(&key).filter(|_| name.may_be_kernels()) {
         Some(id) => Some((*id, None)),
         None => modules
             .find_map(|(index, m)| Some((m.btf.find(name.kind, &name.full)?, Some(ModuleId(index as u32))))),

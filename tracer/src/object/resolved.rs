@@ -1,8 +1,9 @@
 //! An object on one kernel: externs have values, struct_ops have slots, BTF has the form that this kernel takes.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
-use super::attach::{self, AttachPoints};
+use super::attach::AttachPoints;
 use super::functions::{Autoload, Function};
 use super::kinds::MapType;
 use super::maps::{Map, MapId};
@@ -22,7 +23,8 @@ pub struct Resolved<'o> {
     /// What the kernel has; `None` also if it refused it.
     pub(super) btf: Option<Arc<Btf>>,
     pub(super) refused: Option<Refusal>,
-    pub(super) attach_points: AttachPoints,
+    /// Looked up when a program first wants one.
+    pub(super) attach_points: OnceCell<AttachPoints>,
 }
 
 impl Resolved<'_> {
@@ -100,7 +102,7 @@ impl Object {
             bound,
             btf,
             refused,
-            attach_points: attach::attach_points(self, target),
+            attach_points: OnceCell::new(),
         })
     }
 }

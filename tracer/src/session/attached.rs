@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::maps::{MapData, RingBuf};
 use tracer_common::{AliveEnd, Class, Header, Hook, Kind, Shed, bytes_of};
 
 use crate::{
@@ -20,6 +19,7 @@ use super::{
     gate::Judgement,
     maps::{self, Inserted, Maps},
     meter::{Meter, Statistics},
+    ring::Ring,
     shedding::Shedding,
     snapshot::{Snapshot, SnapshotCounts},
     stats::{Counters, Stats},
@@ -46,7 +46,7 @@ pub struct Attached {
     pub(super) links: Vec<Link>,
     /// The processes that there are, to be read, or why they cannot be; `None`: nobody asked, or they have been read.
     pub(super) snapshot: Option<Result<Snapshot, String>>,
-    pub(super) ring: RingBuf<MapData>,
+    pub(super) ring: Ring,
     pub(super) stats: Stats,
     pub(super) misses: Vec<(Skipped, FdInfo)>,
     /// Ends of calls that were seen before calls were counted.
@@ -179,8 +179,9 @@ impl Attached {
         }
         let mut count = 0;
         while count < most {
-            let Some(item) = self.ring.next() else { break };
-            record(&item, &dropped);
+            if !self.ring.take(|bytes| record(bytes, &dropped)) {
+                break;
+            }
             count += 1;
         }
         count

@@ -2,8 +2,6 @@
 
 use std::{fmt::Write as _, io};
 
-use aya::maps::MapError;
-
 use super::memlock;
 use crate::{
     diagnostic::{self, text::About},
@@ -41,8 +39,8 @@ pub enum LoadError {
     NoFunction(&'static [&'static str]),
     #[error("map {map} cannot be {what}: {}", explain(.error))]
     Map { map: String, what: &'static str, error: io::Error },
-    #[error("the ring cannot be read: {0}")]
-    Ring(#[from] MapError),
+    #[error("the ring cannot be mapped into memory: {0}")]
+    Ring(io::Error),
     #[error("map STATS cannot be mapped into memory: {0}")]
     Stats(io::Error),
     #[error(

@@ -3,17 +3,25 @@
 //!
 //! *Invariant:* makes no system call; what comes out is final but for descriptors.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use tracer_common::{Hook, Knobs, bytes_of, kfunc};
 
-use super::LoadError;
+use super::{
+    LoadError,
+    constants::{self, Constants},
+};
 use crate::{
     check,
+    host::HostFacts,
     object::{
         Insn, KernelFeatures, KernelVersion, MapId, Object, Program, Resolved, Symbols, Target, pseudo,
     },
     plan::{self, Part, Plan, scratch_blocks},
+    profiles::KernelProfile,
     verifier::{
         Config, Profile,
         btf::{Btf, Kind, TypeId},
@@ -32,9 +40,28 @@ pub(super) struct Kernel<'b> {
     /// `None` where the kernel has none.
     pub(super) btf: Option<&'b Arc<Btf>>,
     pub(super) possible_cpus: u32,
+    /// Made once, for all families.
+    profile: OnceLock<Profile>,
+    kfuncs: OnceLock<Kfuncs>,
 }
 
-impl Kernel<'_> {
+impl<'b> Kernel<'b> {
+    pub(super) fn new(version: KernelVersion, btf: Option<&'b Arc<Btf>>, possible_cpus: u32) -> Self {
+        Self { version, btf, possible_cpus, profile: OnceLock::new(), kfuncs: OnceLock::new() }
+    }
+
+    /// The one that runs here.
+    pub(super) fn of(facts: &'b HostFacts) -> Self {
+        let (major, minor) = facts.version;
+        let version = KernelVersion::new(major as u16, minor as u16, 0);
+        Self::new(version, facts.btf.as_ref().ok(), facts.possible_cpus)
+    }
+
+    /// Of a profile.
+    pub(super) fn profiled(kernel: &'b KernelProfile) -> Self {
+        Self::new(kernel.version, Some(&kernel.btf), kernel.config.nr_cpus)
+    }
+
     pub(super) fn target(&self) -> Target<'_> {
         Target {
             btf: self.btf.map(|btf| &**btf),
@@ -47,9 +74,16 @@ impl Kernel<'_> {
     }
 
     /// As the model takes it. None of our programs is one that the rest of the configuration matters to.
-    pub(super) fn profile(&self) -> Profile {
-        let config = Config { nr_cpus: self.possible_cpus, ..Config::default() };
-        check::profile(check::release(self.version), self.btf.cloned(), config)
+    pub(super) fn profile(&self) -> &Profile {
+        self.profile.get_or_init(|| {
+            let config = Config { nr_cpus: self.possible_cpus, ..Config::default() };
+            check::profile(check::release(self.version), self.btf.cloned(), config)
+        })
+    }
+
+    /// The kfuncs that it has for the kernel side.
+    pub(super) fn kfuncs(&self) -> &Kfuncs {
+        self.kfuncs.get_or_init(|| Kfuncs::of(self))
     }
 }
 
@@ -100,13 +134,14 @@ pub(super) fn programs(
     kernel: &Kernel<'_>,
     parts: &[Part],
 ) -> Result<Vec<Program>, LoadError> {
-    let kfuncs = Kfuncs::of(kernel);
+    let kfuncs = kernel.kfuncs();
     let program = |part: &Part| {
         let id = object.program_named(part.program).ok_or(LoadError::Missing(part.program))?;
         let mut program = resolved.program(id)?;
         for insn in &mut program.insns {
             kfuncs.put_in(insn);
         }
+        constants::put_in(&mut program, &Constants::of(resolved.maps(), None));
         Ok(program)
     };
     parts.iter().map(program).collect()
@@ -126,7 +161,7 @@ pub(super) struct Kfuncs(Vec<(i32, Option<TypeId>)>);
 const GLOBAL_CALLS_WITHOUT_PREEMPTION: KernelVersion = KernelVersion::new(6, 15, 0);
 
 impl Kfuncs {
-    pub(super) fn of(kernel: &Kernel<'_>) -> Self {
+    fn of(kernel: &Kernel<'_>) -> Self {
         let btf = kernel.btf.filter(|_| kernel.version >= GLOBAL_CALLS_WITHOUT_PREEMPTION);
         let names = kfunc::ALL.map(|(_, name)| (Kind::Func, name));
         let mut found = btf.map_or_else(|| vec![None; names.len()], |btf| btf.find_batch(&names));

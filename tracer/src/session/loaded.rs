@@ -5,7 +5,6 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use aya::maps::{Map, MapData, RingBuf};
 use tracer_common::Hook;
 
 use super::{
@@ -17,6 +16,7 @@ use super::{
     kernel_side::{self, Kernel},
     kprobe::{At, Kprobes},
     maps::{self, Maps},
+    ring::Ring,
     snapshot::Snapshot,
     stats::Stats,
 };
@@ -33,6 +33,8 @@ pub struct Loaded {
     judged: Vec<Judgement>,
     hook: Hook,
     cpus: u32,
+    /// Bytes of the ring.
+    buffer: u32,
     roots: u32,
     /// The program that tells the processes that there are, or why there is none; `None`: nobody asked.
     snapshot: Option<Result<OwnedFd, String>>,
@@ -63,7 +65,7 @@ impl Loaded {
         }
         let judged = match precheck {
             Precheck::Off => Vec::new(),
-            _ => gate::judge(&resolved, &programs, &kernel.profile()),
+            _ => gate::judge(&resolved, &programs, kernel.profile()),
         };
         if precheck == Precheck::Enforce {
             let explain =
@@ -73,8 +75,9 @@ impl Loaded {
             }
         }
 
-        let maps = Maps::create(resolved.maps(), &kernel_side::maps_of(&programs))?;
         let license = CString::new(object.license()).unwrap_or_default();
+        refused_at_all(&parts, &programs, &license)?;
+        let maps = Maps::create(resolved.maps(), &kernel_side::maps_of(&programs))?;
         let btf = match resolved.btf() {
             Some(btf) => Some(
                 bpf::btf_load(btf.bytes())
@@ -99,7 +102,16 @@ impl Loaded {
                 Err(error) => return Err(error),
             }
         }
-        let loaded = Self { snapshot, programs: loaded, maps, judged, hook, cpus: plan.cpus, roots: 0 };
+        let loaded = Self {
+            snapshot,
+            programs: loaded,
+            maps,
+            judged,
+            hook,
+            cpus: plan.cpus,
+            buffer: plan.wishes.buffer,
+            roots: 0,
+        };
         let wishes = &plan.wishes;
         loaded.fill("PIDS", wishes.pids.iter().map(|pid| pid.to_ne_bytes()))?;
         loaded.fill("UIDS", wishes.uids.iter().map(|uid| uid.to_ne_bytes()))?;
@@ -132,7 +144,7 @@ impl Loaded {
     /// Attaches every program. If one fails, all are detached again.
     pub(super) fn attach(mut self) -> Result<Attached, LoadError> {
         let ring = self.maps.take("EVENTS").ok_or(LoadError::Missing("map EVENTS"))?;
-        let ring = RingBuf::try_from(Map::RingBuf(MapData::from_fd(ring)?))?;
+        let ring = Ring::map(ring, self.buffer).map_err(LoadError::Ring)?;
         let stats = self.maps.named("STATS").ok_or(LoadError::Missing("map STATS"))?;
         let stats = Stats::map(stats, self.cpus).map_err(LoadError::Stats)?;
         let mut attaching = Attaching { kprobes: None, links: Vec::new() };
@@ -178,6 +190,35 @@ impl Loaded {
             }
         }
         Ok(all)
+    }
+}
+
+/// Some kernels refuse a type of attachment whatever the program: found out with the least that there is, before maps
+/// are made that would be for nothing.
+fn refused_at_all(parts: &[Part], programs: &[Program], license: &CString) -> Result<(), LoadError> {
+    /// `r0 = 0; exit`.
+    const NOTHING: [u8; 16] = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
+    let of = |(part, _): &(&Part, &Program)| matches!(part.target, Target::Fexit(_));
+    let Some((part, program)) = parts.iter().zip(programs).find(of) else { return Ok(()) };
+    let attr = ProgramAttr {
+        program_type: program.program_type as u32,
+        attach_type: program.attach_type.0,
+        flags: program.flags,
+        name: bpf::name("nothing"),
+        insns: &NOTHING,
+        license,
+        btf: None,
+        attach_type_id: match program.attach {
+            Attach::Btf { type_id, .. } => type_id.0,
+            _ => 0,
+        },
+        attach_btf: None,
+    };
+    match bpf::prog_load(&attr) {
+        Ok(_) => Ok(()),
+        Err(refused) => {
+            Err(LoadError::Refused { program: part.program, error: refused.error, log: refused.log })
+        }
     }
 }
 

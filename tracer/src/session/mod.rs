@@ -9,6 +9,7 @@
 mod attached;
 mod bpf;
 mod command;
+mod constants;
 mod error;
 mod fdinfo;
 mod gate;
@@ -19,9 +20,11 @@ mod kprobe;
 mod loaded;
 mod maps;
 mod memlock;
+pub mod memory;
 mod meter;
 mod privilege;
 pub mod probe;
+mod ring;
 mod ring_level;
 mod shedding;
 mod snapshot;
@@ -43,7 +46,6 @@ use meter::Statistics;
 
 use crate::{
     host::HostFacts,
-    object::KernelVersion,
     plan::{Plan, Refusal, SNAPSHOT},
     profiles::KernelProfile,
 };
@@ -73,8 +75,9 @@ pub fn start(
     };
     let mut refused = plan.refused.clone();
     let mut cause = Cause::Host;
+    let kernel = Kernel::of(facts);
     for &hook in &plan.candidates {
-        match start_family(plan, facts, precheck, hook, roots) {
+        match start_on(plan, &kernel, precheck, hook, roots) {
             Ok(mut attached) => {
                 if let Some(statistics) = statistics {
                     attached.measure(statistics, plan)?;
@@ -101,14 +104,18 @@ pub fn start_family(
     hook: Hook,
     roots: &[u32],
 ) -> Result<Attached, LoadError> {
+    start_on(plan, &Kernel::of(facts), precheck, hook, roots)
+}
+
+fn start_on(
+    plan: &Plan,
+    kernel: &Kernel<'_>,
+    precheck: Precheck,
+    hook: Hook,
+    roots: &[u32],
+) -> Result<Attached, LoadError> {
     memlock::raise();
-    let (major, minor) = facts.version;
-    let kernel = Kernel {
-        version: KernelVersion::new(major as u16, minor as u16, 0),
-        btf: facts.btf.as_ref().ok(),
-        possible_cpus: facts.possible_cpus,
-    };
-    let mut loaded = Loaded::load(plan, hook, &kernel, precheck)?;
+    let mut loaded = Loaded::load(plan, hook, kernel, precheck)?;
     loaded.follow(roots)?;
     loaded.attach()
 }
@@ -118,13 +125,12 @@ pub fn start_family(
 /// # Errors
 /// The object does not fit that kernel.
 pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<Judgement>, LoadError> {
-    let kernel =
-        Kernel { version: kernel.version, btf: Some(&kernel.btf), possible_cpus: kernel.config.nr_cpus };
+    let kernel = Kernel::profiled(kernel);
     let object = kernel_side::object(plan, hook)?;
     let target = kernel.target();
     let resolved = object.resolve(&target)?;
     let mut parts = plan.parts(hook);
     parts.extend(plan.wishes.follow.table.then_some(SNAPSHOT));
     let programs = kernel_side::programs(&object, &resolved, &kernel, &parts)?;
-    Ok(gate::judge(&resolved, &programs, &kernel.profile()))
+    Ok(gate::judge(&resolved, &programs, kernel.profile()))
 }

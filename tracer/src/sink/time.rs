@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use super::json::PAIRS;
+
 const DAY: u64 = 86_400;
 
 /// Appends nanoseconds since 1970 as RFC 3339 in UTC: `2026-11-20T23:30:54.123456789Z`.
@@ -10,13 +12,25 @@ pub(super) fn rfc3339(unix_ns: u64, out: &mut Vec<u8>) {
     let (year, month, day) = date(seconds / DAY);
     let second = seconds % DAY;
     let mut text = *b"0000-00-00T00:00:00.000000000Z";
-    digits(year, &mut text[0..4]);
-    digits(month, &mut text[5..7]);
-    digits(day, &mut text[8..10]);
-    digits(second / 3600, &mut text[11..13]);
-    digits(second / 60 % 60, &mut text[14..16]);
-    digits(second % 60, &mut text[17..19]);
-    digits(nanos, &mut text[20..29]);
+    let nanos = nanos as u32;
+    let pairs = [
+        (0, (year / 100) as u32),
+        (2, (year % 100) as u32),
+        (5, month as u32),
+        (8, day as u32),
+        (11, (second / 3600) as u32),
+        (14, (second / 60 % 60) as u32),
+        (17, (second % 60) as u32),
+        (21, nanos / 1_000_000 % 100),
+        (23, nanos / 10_000 % 100),
+        (25, nanos / 100 % 100),
+        (27, nanos % 100),
+    ];
+    for (at, pair) in pairs {
+        let pair = pair as usize % 100 * 2;
+        text[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+    }
+    text[20] = b'0' + (nanos / 100_000_000) as u8;
     out.extend_from_slice(&text);
 }
 
@@ -43,13 +57,6 @@ fn date(days: u64) -> (u64, u64, u64) {
         _ => (month - 9, 1),
     };
     (year_of_era + era * 400 + carry, month, day)
-}
-
-fn digits(mut value: u64, out: &mut [u8]) {
-    for place in out.iter_mut().rev() {
-        *place = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
 }
 
 #[cfg(test)]

@@ -187,11 +187,7 @@ impl Env<'_> {
 
     /// How many helpers this kernel has.
     pub(super) fn known_helpers(&self) -> u32 {
-        self.profile
-            .btf
-            .as_ref()
-            .and_then(|b| b.enum_value("bpf_func_id", "__BPF_FUNC_MAX_ID"))
-            .map_or(212, |v| v as u32)
+        self.profile.limits().helpers.unwrap_or(212)
     }
 
     fn func_label(&self, imm: i32) -> String {

@@ -225,27 +225,14 @@ impl Env<'_> {
         if r >= Release::new(6, 10) {
             known |= 1 << 16;
         }
-        let attaches = self.enum_max("bpf_attach_type", "__MAX_BPF_ATTACH_TYPE");
-        let unknown_type =
-            self.enum_max("bpf_prog_type", "").is_some_and(|max| i64::from(self.prog.kind.0) > max);
+        let limits = self.profile.limits();
+        let unknown_type = limits.program_type.is_some_and(|max| i64::from(self.prog.kind.0) > max);
         // Only types that look at the attach type find out that it does not exist.
-        let too_new = attaches.is_some_and(|max| i64::from(self.prog.attach.0) >= max);
+        let too_new = limits.attach_types.is_some_and(|max| i64::from(self.prog.attach.0) >= max);
         if self.prog.flags & !known != 0 || unknown_type || !self.attach_fits_type(too_new) {
             report::reject!(BadProgram, "Invalid argument (program type, attach type or flags)");
         }
         Ok(())
-    }
-
-    /// An enum's named value, or its greatest.
-    fn enum_max(&self, name: &str, value: &str) -> Option<i64> {
-        let btf = self.profile.btf.as_ref()?;
-        if !value.is_empty() {
-            return btf.enum_value(name, value);
-        }
-        match btf.get(btf.find(btf::Kind::Enum, name)?)? {
-            btf::Type::Enum(e) => e.values().filter(|v| !v.name.starts_with("__MAX")).map(|v| v.value).max(),
-            _ => None,
-        }
     }
 
     /// Some program types demand certain attach types at load (`bpf_prog_load_check_attach()`).

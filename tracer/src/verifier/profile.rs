@@ -1,8 +1,8 @@
 //! What one kernel allows: its version, its behaviour by named feature, its BTF and its configuration.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::btf::{Btf, Kind, TypeId};
+use super::btf::{Btf, Kind, Type, TypeId};
 use super::feature::{Feature, FeatureSet};
 use super::tnum::Mul;
 use super::value::{Deduce, Domain, Products};
@@ -57,12 +57,45 @@ pub struct Profile {
     /// Its configuration.
     pub config: Config,
     features: FeatureSet,
+    /// Looked up when first wanted.
+    limits: OnceLock<Limits>,
+}
+
+/// How many helpers, attach types and program types a kernel has, as its enums say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// `__BPF_FUNC_MAX_ID`.
+    pub(super) helpers: Option<u32>,
+    /// `__MAX_BPF_ATTACH_TYPE`.
+    pub(super) attach_types: Option<i64>,
+    /// The greatest of `enum bpf_prog_type`.
+    pub(super) program_type: Option<i64>,
+}
+
+impl Limits {
+    /// All in one pass over the types.
+    fn of(btf: &Btf) -> Self {
+        let wanted = ["bpf_func_id", "bpf_attach_type", "bpf_prog_type"].map(|name| (Kind::Enum, name));
+        let found = btf.find_batch(&wanted);
+        let values = |nth: usize| match btf.get((*found.get(nth)?)?)? {
+            Type::Enum(of) => Some(of),
+            _ => None,
+        };
+        let last = |of: super::btf::Enum<'_>| {
+            of.values().filter(|v| !v.name.starts_with("__MAX")).map(|v| v.value).max()
+        };
+        Self {
+            helpers: values(0).and_then(|of| of.value("__BPF_FUNC_MAX_ID")).map(|value| value as u32),
+            attach_types: values(1).and_then(|of| of.value("__MAX_BPF_ATTACH_TYPE")),
+            program_type: values(2).and_then(last),
+        }
+    }
 }
 
 impl Profile {
     /// The profile of a kernel of this version with this BTF.
     pub fn new(release: Release, btf: Option<Arc<Btf>>, config: Config) -> Self {
-        Self { release, btf, config, features: FeatureSet::of(release) }
+        Self { release, btf, config, features: FeatureSet::of(release), limits: OnceLock::new() }
     }
 
     /// True if this kernel behaves so.
@@ -112,6 +145,11 @@ impl Profile {
             },
             products: if self.has(Feature::SignedProducts) { Products::AllSigns } else { Products::Unsigned },
         }
+    }
+
+    /// What the kernel's enums say; nothing without BTF.
+    pub(super) fn limits(&self) -> Limits {
+        *self.limits.get_or_init(|| self.btf.as_deref().map(Limits::of).unwrap_or_default())
     }
 
     /// A struct or union of the kernel by name.

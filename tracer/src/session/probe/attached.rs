@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::maps::{MapData, RingBuf};
 use tracer_common::{Class, aggregate::mode, probe::counter};
 
 use crate::plan::probe::{Mode, ProbeRun};
@@ -16,6 +15,7 @@ use super::{
     super::{
         Counters, Judgement, LoadError,
         maps::{self, Inserted, Maps},
+        ring::Ring,
         stats::Stats,
     },
     Row, aggregate,
@@ -72,11 +72,13 @@ pub struct Attached {
     pub(super) outcome: Outcome,
     pub(super) failed: Vec<Failed>,
     pub(super) points: usize,
-    pub(super) ring: RingBuf<MapData>,
+    pub(super) ring: Ring,
     pub(super) stats: Stats,
     pub(super) counters: Shared,
     pub(super) counts: Shared,
     pub(super) counted: Counted,
+    /// Numbers in a row of the counts.
+    pub(super) stride: usize,
     pub(super) cpus: u32,
     pub(super) maps: Maps,
     pub(super) judged: Vec<Judgement>,
@@ -137,7 +139,7 @@ impl Attached {
 
     /// Hits of a point, where nothing but their number is kept.
     fn hits(&self, point: usize) -> u64 {
-        (0..self.cpus as usize).map(|cpu| self.counts.get(cpu * self.points + point)).sum()
+        self.counts.column(point, self.stride).sum()
     }
 
     /// Hits that no program saw because the kernel skipped its run, as far as this kernel counts them: of our
@@ -154,8 +156,9 @@ impl Attached {
         let dropped = |cpu| stats.dropped(cpu, Class::Event);
         let mut count = 0;
         while count < most {
-            let Some(item) = self.ring.next() else { break };
-            record(&item, &dropped);
+            if !self.ring.take(|bytes| record(bytes, &dropped)) {
+                break;
+            }
             count += 1;
         }
         count

@@ -16,8 +16,9 @@ use crate::{
 use super::{
     super::{
         LoadError,
+        constants::{self, Constants},
         gate::{self, Judgement, Precheck},
-        kernel_side::{Kernel, Kfuncs, entries},
+        kernel_side::{Kernel, entries},
     },
     programs::{Class, Kind, Serves},
     settings::{ATOMICS, Settings},
@@ -28,6 +29,9 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe.bpf.o"));
 
 /// The map of what differs between the clones of a program.
 pub(super) const HERE: &str = ".rodata.here";
+
+/// The map of counts, where nothing else is wanted.
+pub(super) const COUNTS: &str = ".bss.counts";
 
 /// A class' program, as it is loaded for each of its points.
 pub(super) struct Fitted {
@@ -64,7 +68,7 @@ pub(super) fn fit(
     object.set_global("KNOBS", bytes_of(&settings.knobs))?;
     set_sizes(&mut object, run, settings);
     let target = kernel.target();
-    let kfuncs = Kfuncs::of(kernel);
+    let kfuncs = kernel.kfuncs();
     let license = object.license().to_owned();
     let mut side = Kernelside {
         programs: Vec::new(),
@@ -77,7 +81,7 @@ pub(super) fn fit(
     for (class, serves) in classes {
         // What the clones do not share is the point's number: the first one stands for all.
         let first = if class.is_shared(kernel.version) { None } else { serves.points.first().copied() };
-        object.set_global("HERE", bytes_of(&class.here(first)))?;
+        object.set_global("HERE", bytes_of(&class.here(serves.only.or(first))))?;
         let id = object.program_named(class.program).ok_or(LoadError::Missing(class.program))?;
         if let Some(name) = bound_to(&class, &serves, run) {
             object.set_attach_name(id, name)?;
@@ -90,11 +94,15 @@ pub(super) fn fit(
                 without_fetch(insn);
             }
         }
+        let here = resolved.maps().iter().position(|map| map.name == HERE);
+        let here = MapId(here.ok_or(LoadError::Missing("map .rodata.here"))? as u32);
+        let differs = (serves.only.is_none() && !class.is_shared(kernel.version)).then_some(here);
+        constants::put_in(&mut program, &Constants::of(resolved.maps(), differs));
         if let Kind::Multi(_) = class.kind {
             program.attach_type = AttachType::TRACE_KPROBE_MULTI;
         }
         if precheck != Precheck::Off {
-            let judged = gate::judge(&resolved, std::slice::from_ref(&program), &kernel.profile());
+            let judged = gate::judge(&resolved, std::slice::from_ref(&program), kernel.profile());
             if precheck == Precheck::Enforce {
                 let refused =
                     |judged| gate::explanation(judged, &program, resolved.license(), kernel.version);
@@ -107,8 +115,7 @@ pub(super) fn fit(
         if side.maps.is_empty() {
             side.maps = resolved.maps().to_vec();
             side.btf = resolved.btf().cloned();
-            let here = side.maps.iter().position(|map| map.name == HERE);
-            side.here = MapId(here.ok_or(LoadError::Missing("map .rodata.here"))? as u32);
+            side.here = here;
         }
         side.programs.push(Fitted { class, serves, program });
     }
@@ -153,10 +160,12 @@ fn set_sizes(object: &mut Object, run: &ProbeRun, settings: &Settings) {
         if map.name == "SAVED" {
             map.value_size = settings.knobs.saved.max(8);
         }
+        if map.name == COUNTS {
+            map.value_size = sizes.counts * 8;
+        }
         map.max_entries = match map.name.as_str() {
             "EVENTS" => sizes.ring,
             "STATS" | "COUNTERS" => sizes.cpus,
-            "COUNTS" => sizes.counts,
             "POINTS" => sizes.points,
             "BLOCKS" => settings.knobs.blocks,
             "GROUPS" => sizes.groups,

@@ -25,7 +25,7 @@ use super::{
         kernel_side::maps_of,
         maps::{self, Maps},
     },
-    fit::{Fitted, Kernelside},
+    fit::{COUNTS, Fitted, Kernelside},
     settings::Settings,
 };
 
@@ -47,7 +47,7 @@ impl Loader {
         let mut wanted: BTreeSet<MapId> = used.collect();
         wanted.remove(&side.here);
         // The end needs them, whatever programs use.
-        let always = ["EVENTS", "STATS", "COUNTERS", "COUNTS", "GROUPS", "TREE"];
+        let always = ["EVENTS", "STATS", "COUNTERS", COUNTS, "GROUPS", "TREE"];
         wanted.extend((0..side.maps.len() as u32).map(MapId).filter(|id| {
             side.maps.get(id.0 as usize).is_some_and(|map| always.contains(&map.name.as_str()))
         }));
@@ -129,11 +129,12 @@ impl Loader {
         bound: Option<(u32, Option<BorrowedFd<'_>>)>,
     ) -> Result<OwnedFd, LoadError> {
         let program = &fitted.program;
-        let here = self.constants(here)?;
+        let differs = program.insns.iter().any(|insn| insn.refers_to_map() && insn.imm as u32 == self.here.0);
+        let here = if differs { Some(self.constants(here)?) } else { None };
         let mut insns = program.insns.clone();
         for insn in insns.iter_mut().filter(|insn| insn.refers_to_map()) {
             let id = MapId(insn.imm as u32);
-            let fd = if id == self.here { Some(here.as_fd()) } else { self.maps.fd(id) };
+            let fd = if id == self.here { here.as_ref().map(AsFd::as_fd) } else { self.maps.fd(id) };
             insn.imm = fd.ok_or(LoadError::Missing("map of that number"))?.as_raw_fd();
         }
         let bytes: Vec<u8> = insns.iter().flat_map(|insn| insn.to_bytes()).collect();

@@ -19,12 +19,11 @@ pub use attached::{Attached, Failed, Totals};
 
 use std::fs;
 
-use aya::maps::{Map, MapData, RingBuf};
 use tracer_common::{aggregate::run, probe::counter};
 
-use crate::{host::HostFacts, object::KernelVersion, plan::probe::ProbeRun, profiles::KernelProfile};
+use crate::{host::HostFacts, plan::probe::ProbeRun, profiles::KernelProfile};
 
-use super::{Judgement, LoadError, Precheck, kernel_side::Kernel, memlock, stats::Stats};
+use super::{Judgement, LoadError, Precheck, kernel_side::Kernel, memlock, ring::Ring, stats::Stats};
 use attach::{Attaching, Outcome};
 use attached::Counted;
 use fit::Kernelside;
@@ -59,12 +58,7 @@ pub fn start_telling(
 ) -> Result<Attached, LoadError> {
     memlock::raise();
     raise_descriptors();
-    let (major, minor) = facts.version;
-    let kernel = Kernel {
-        version: KernelVersion::new(major as u16, minor as u16, 0),
-        btf: facts.btf.as_ref().ok(),
-        possible_cpus: facts.possible_cpus,
-    };
+    let kernel = Kernel::of(facts);
     let settings = Settings::of(run, &kernel, facts.cgroups, tasks());
     let side = fitted(run, &settings, &kernel, precheck)?;
     let loader = Loader::new(&side, run, &settings)?;
@@ -93,12 +87,13 @@ pub fn start_telling(
     }
     let mut maps = loader.maps;
     let ring = maps.take("EVENTS").ok_or(LoadError::Missing("map EVENTS"))?;
-    let ring = RingBuf::try_from(Map::RingBuf(MapData::from_fd(ring)?))?;
+    let ring = Ring::map(ring, settings.sizes.ring).map_err(LoadError::Ring)?;
     let named = |name| maps.named(name).ok_or(LoadError::Missing(name));
     let cpus = facts.possible_cpus;
     let stats = Stats::map(named("STATS")?, cpus).map_err(LoadError::Stats)?;
     let counters = Shared::map(named("COUNTERS")?, cpus as usize * counter::LEN).map_err(LoadError::Stats)?;
-    let counts = Shared::map(named("COUNTS")?, settings.sizes.counts as usize).map_err(LoadError::Stats)?;
+    let counts =
+        Shared::map(named(fit::COUNTS)?, settings.sizes.counts as usize).map_err(LoadError::Stats)?;
     let counted = Counted::of(run, &settings);
     Ok(Attached {
         outcome,
@@ -109,6 +104,7 @@ pub fn start_telling(
         counters,
         counts,
         counted,
+        stride: settings.knobs.counts_stride as usize,
         cpus,
         maps,
         judged,
@@ -121,8 +117,7 @@ pub fn start_telling(
 /// # Errors
 /// The object does not fit that kernel.
 pub fn precheck(run: &ProbeRun, kernel: &KernelProfile) -> Result<Vec<Judgement>, LoadError> {
-    let kernel =
-        Kernel { version: kernel.version, btf: Some(&kernel.btf), possible_cpus: kernel.config.nr_cpus };
+    let kernel = Kernel::profiled(kernel);
     let settings = Settings::of(run, &kernel, true, 0);
     Ok(fitted(run, &settings, &kernel, Precheck::Warn)?.judged)
 }

@@ -31,6 +31,16 @@ pub(super) enum Kind {
     Named(&'static str),
 }
 
+impl Kind {
+    /// The moment, if it is kprobe.multi.
+    fn many(self) -> Option<Moment> {
+        match self {
+            Self::Multi(moment) => Some(moment),
+            _ => None,
+        }
+    }
+}
+
 /// Which end of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Moment {
@@ -52,6 +62,8 @@ pub(super) struct Class {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Serves {
     pub(super) points: Vec<u32>,
+    /// The one point that it will ever serve: a constant, which no cookie has to tell.
+    pub(super) only: Option<u32>,
 }
 
 impl Class {
@@ -121,7 +133,17 @@ pub(super) fn classes(
             list.entry(class).or_default().points.push(number as u32);
         }
     }
-    first.into_iter().chain(returns).chain(entries).chain(last).collect()
+    let mut all: Vec<(Class, Serves)> = first.into_iter().chain(returns).chain(entries).chain(last).collect();
+    // Kprobes of their own stand in for what kprobe.multi does not take.
+    let many: Vec<Moment> = all.iter().filter_map(|(class, _)| class.kind.many()).collect();
+    for (class, serves) in &mut all {
+        if let [only] = serves.points.as_slice()
+            && !matches!(class.kind, Kind::Single(moment) if many.contains(&moment))
+        {
+            serves.only = Some(*only);
+        }
+    }
+    all
 }
 
 fn class_of(place: &Place, moment: Moment, kernel: KernelVersion) -> Class {

@@ -49,6 +49,7 @@ pub(super) struct Settings {
 pub(super) struct Sizes {
     pub(super) ring: u32,
     pub(super) cpus: u32,
+    /// Numbers in the map `COUNTS`.
     pub(super) counts: u32,
     pub(super) points: u32,
     pub(super) groups: u32,
@@ -71,6 +72,8 @@ impl Settings {
             sample: run.sample.get(),
             rate: run.rate.map_or(0, |rate| rate.get()),
             points: run.points.len() as u32,
+            counts_mask: 0,
+            counts_stride: 0,
             saved: if paired { saved(run, &ends, mode) } else { 0 },
             blocks: if kernel.version >= ATOMICS { BLOCKS } else { 1 },
             cgroup_level: run.who.cgroup.map_or(0, |cgroup| cgroup.level),
@@ -110,13 +113,15 @@ impl Settings {
             }
         }
         let count = run.points.len() as u32;
+        let counts = Counts::of(if mode == mode::COUNT { count } else { 0 }, kernel.possible_cpus);
+        (knobs.counts_mask, knobs.counts_stride) = (counts.rows - 1, counts.stride);
         let cpus = kernel.possible_cpus;
         let saved_size = knobs.saved.max(8);
         let any_syscall = run.points.iter().any(|point| matches!(point.place, Place::Syscall { .. }));
         let sizes = Sizes {
             ring: run.buffer,
             cpus,
-            counts: if mode == mode::COUNT { count.saturating_mul(cpus).max(1) } else { 1 },
+            counts: counts.rows * counts.stride,
             points: if mode == mode::COUNT { 1 } else { count.max(1) },
             groups,
             calls: if paired { tasks.saturating_mul(2).clamp(4096, 65536) } else { 1 },
@@ -128,6 +133,30 @@ impl Settings {
             _ => run.points.iter().zip(&ends).map(|(point, ends)| spec(point, *ends)).collect(),
         };
         Self { knobs, offsets, points, sizes, ends }
+    }
+}
+
+/// The shape of the map `COUNTS`: a row for each CPU.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    /// A power of two. CPUs may share one.
+    rows: u32,
+    /// Numbers in a row.
+    stride: u32,
+}
+
+impl Counts {
+    /// Longest value that every kernel lets an array have (kernel/bpf/arraymap.c of 5.10, `array_map_alloc_check`).
+    const MOST: u32 = (4 << 20) / 8;
+    /// Numbers in a line of cache.
+    const LINE: u32 = 8;
+
+    fn of(points: u32, cpus: u32) -> Self {
+        let stride = points.max(1).next_multiple_of(Self::LINE);
+        let most = (Self::MOST / stride).max(1);
+        // The largest power of two that there is room for.
+        let rows = cpus.max(1).next_power_of_two().min(1 << most.ilog2());
+        Self { rows, stride }
     }
 }
 

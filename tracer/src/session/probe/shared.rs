@@ -45,6 +45,11 @@ impl Shared {
         // SAFETY: inside the mapping; the kernel writes there meanwhile, hence volatile.
         unsafe { self.numbers.add(index).read_volatile() }
     }
+
+    /// The numbers of one column, in rows of `stride` numbers.
+    pub(super) fn column(&self, column: usize, stride: usize) -> impl Iterator<Item = u64> {
+        (column..self.len).step_by(stride.max(1)).map(|index| self.get(index))
+    }
 }
 
 impl Drop for Shared {

@@ -34,7 +34,8 @@ pub(super) use life::life;
 pub(super) use load::{class_withheld, overhead, stats};
 pub(super) use probe::probe;
 pub(super) use probe_run::{probe_end, probe_start, withheld};
-use write::{Key, Object, array, base64, key, number, signed, string};
+pub(super) use write::PAIRS;
+use write::{Key, Object, array, base64, is_plain, key, number, plain, signed, string};
 
 /// Version of the lines' schema: raised when a field is removed or changes its type.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -106,7 +107,7 @@ pub fn exec(event: &ExecEvent<'_>, around: Around<'_>, clock: WallClock, out: &m
     let chain = around::ancestors(&mut o, around.ancestors);
     if gone.0 || e.argv_unread > 0 || chain.missing().is_some() || place::missing(around.place) {
         let mut missing = Object::open(o.key(key!("missing")));
-        let mut tell = |name: &str, reason: Missing<'_>| string(&reason.to_string(), missing.named(name));
+        let mut tell = |name: &str, reason: Missing<'_>| string(&reason.text(), missing.named(name));
         event.each_missing(&mut tell);
         if let Some(reason) = chain.missing() {
             tell("ancestors", reason);
@@ -195,6 +196,10 @@ fn byte_strings<'a>(
 ) {
     let mut utf8 = true;
     array(o.key(name), strings.clone(), |bytes, out| {
+        if let Some(bytes) = bytes.filter(|bytes| is_plain(bytes)) {
+            plain(bytes, out);
+            return;
+        }
         match bytes.map(|bytes| (bytes, str::from_utf8(bytes))) {
             None => out.extend_from_slice(b"null"),
             Some((_, Ok(text))) => string(text, out),

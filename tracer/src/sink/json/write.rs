@@ -108,6 +108,10 @@ impl<'o> Object<'o> {
     /// A string of bytes: shown with U+FFFD where it is not UTF-8, and then `raw` in base64.
     #[inline(always)]
     pub(super) fn bytes(&mut self, name: Key, raw: Key, value: &[u8]) {
+        if is_plain(value) {
+            plain(value, self.key(name));
+            return;
+        }
         match str::from_utf8(value) {
             Ok(text) => string(text, self.key(name)),
             Err(_) => {
@@ -134,15 +138,23 @@ pub(super) fn array<T>(
     out.push(b']');
 }
 
+/// The numbers below 100, two digits each.
+pub(in crate::sink) const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
+    2021222324252627282930313233343536373839\
+    4041424344454647484950515253545556575859\
+    6061626364656667686970717273747576777879\
+    8081828384858687888990919293949596979899";
+
 /// Writes a number.
+#[inline]
 pub(super) fn number(mut value: u64, out: &mut Vec<u8>) {
-    const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
-        2021222324252627282930313233343536373839\
-        4041424344454647484950515253545556575859\
-        6061626364656667686970717273747576777879\
-        8081828384858687888990919293949596979899";
-    let mut text = [0; 20];
-    let mut at = text.len();
+    if value < 10 {
+        out.push(b'0' + value as u8);
+        return;
+    }
+    // The longest number, and as much behind it.
+    let mut text = [0; 40];
+    let mut at = 20;
     while value >= 100 {
         let pair = (value % 100) as usize * 2;
         value /= 100;
@@ -157,7 +169,10 @@ pub(super) fn number(mut value: u64, out: &mut Vec<u8>) {
         at -= 1;
         text[at] = b'0' + value as u8;
     }
-    out.extend_from_slice(&text[at..]);
+    // A copy whose length is known is a few moves.
+    let end = out.len() + 20 - at;
+    out.extend_from_slice(&text[at..at + 20]);
+    out.truncate(end);
 }
 
 /// Writes a number that may be negative.
@@ -167,6 +182,43 @@ pub(super) fn signed(value: i64, out: &mut Vec<u8>) {
     }
     number(value.unsigned_abs(), out);
 }
+
+/// Writes a string of bytes that need no escape.
+#[inline]
+pub(super) fn plain(value: &[u8], out: &mut Vec<u8>) {
+    out.reserve(value.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(value);
+    out.push(b'"');
+}
+
+/// Whether every byte is ASCII that needs no escape: nearly every string is such, and is found to be in one pass. As
+/// [`plain_prefix`], and no byte has its top bit set.
+#[inline]
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut bad = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        bad |= escapes(word) | word;
+    }
+    if bad & TOPS != 0 {
+        // A borrow may have claimed too much.
+        return words.as_flattened().iter().chain(rest).all(|byte| PLAIN[usize::from(*byte)]);
+    }
+    rest.iter().all(|byte| PLAIN[usize::from(*byte)])
+}
+
+/// The bytes that are ASCII and need no escape.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x80 {
+        table[byte] = ESCAPE[byte] == 0;
+        byte += 1;
+    }
+    table
+};
 
 /// Writes a string.
 pub(super) fn string(value: &str, out: &mut Vec<u8>) {
@@ -200,21 +252,26 @@ pub(super) fn string(value: &str, out: &mut Vec<u8>) {
 /// exactly if b ^ n is less than 1. A borrow from the byte below may claim too much, never too
 /// little: the bytes of a word that is claimed are looked at one by one.
 fn plain_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let less = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
-    let equal = |word: u64, n: u8| less(word ^ (ONES * u64::from(n)), 1);
     let mut at = 0;
     for word in bytes.as_chunks::<8>().0 {
-        let word = u64::from_le_bytes(*word);
-        let found = less(word, 0x20) | equal(word, b'"') | equal(word, b'\\') | equal(word, 0x7f);
-        if found & TOPS != 0 {
+        if escapes(u64::from_le_bytes(*word)) & TOPS != 0 {
             break;
         }
         at += 8;
     }
     let tail = bytes[at..].iter();
     at + tail.take_while(|byte| ESCAPE[**byte as usize] == 0).count()
+}
+
+const TOPS: u64 = 0x8080_8080_8080_8080;
+
+/// The top bit of each byte that is ASCII and may need an escape.
+#[inline(always)]
+fn escapes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let less = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
+    let equal = |word: u64, n: u8| less(word ^ (ONES * u64::from(n)), 1);
+    less(word, 0x20) | equal(word, b'"') | equal(word, b'\\') | equal(word, 0x7f)
 }
 
 /// What follows the backslash for a byte that must be escaped, else 0. DEL needs no escape in

@@ -2,9 +2,8 @@
 //!
 //! A string is looked at only if its type is of a kind that is wanted and its first two bytes begin a wanted name.
 
-use std::collections::HashMap;
-
-use super::scan::{kind_of, word};
+use super::index::Hash;
+use super::scan::word;
 use super::{Btf, DeclTag, Kind, Type, TypeId};
 
 /// Which first two bytes begin a wanted name; the second is 0 for names of one byte.
@@ -34,34 +33,58 @@ impl Starts {
     }
 }
 
+/// The wanted names, in chains by hash.
+struct Names<'n> {
+    names: Vec<&'n [u8]>,
+    /// Number of a name plus one; 0 ends a chain.
+    heads: Vec<u32>,
+    next: Vec<u32>,
+}
+
+impl<'n> Names<'n> {
+    fn of(names: Vec<&'n [u8]>) -> Self {
+        let mut heads = vec![0; names.len().next_power_of_two()];
+        let mut next = vec![0; names.len()];
+        for (n, name) in names.iter().enumerate().rev() {
+            let bucket = Hash::of(name).bucket(heads.len());
+            next[n] = core::mem::replace(&mut heads[bucket], n as u32 + 1);
+        }
+        Self { names, heads, next }
+    }
+
+    /// The numbers of the names that are the string at the start of `tail`.
+    fn at(&self, tail: &[u8]) -> impl Iterator<Item = usize> {
+        let string = Hash::of_string(tail).map(|(length, hash)| (&tail[..length], hash));
+        let head = string.as_ref().map_or(0, |(_, hash)| self.heads[hash.bucket(self.heads.len())]);
+        let follow = |link: u32| (link as usize).checked_sub(1);
+        let chain = core::iter::successors(follow(head), move |&n| follow(self.next[n]));
+        chain.filter(move |&n| string.as_ref().is_some_and(|(string, _)| self.names[n] == *string))
+    }
+}
+
 impl Btf {
     /// The first type for each (kind, name).
     pub fn find_batch(&self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
         let mut found = vec![None; wanted.len()];
-        let mut pending: HashMap<&[u8], Vec<usize>> = HashMap::new();
         let mut kinds = [false; 32];
-        for (n, (kind, name)) in wanted.iter().enumerate().filter(|(_, (_, name))| !name.is_empty()) {
-            pending.entry(name.as_bytes()).or_default().push(n);
+        for (kind, _) in wanted {
             kinds[kind.number() as usize & 31] = true;
         }
-        let starts = Starts::of(pending.keys().copied());
+        let names = Names::of(wanted.iter().map(|(_, name)| name.as_bytes()).collect());
+        let starts = Starts::of(names.names.iter().copied().filter(|name| !name.is_empty()));
         let mut layers: Vec<&Btf> = core::iter::successors(Some(self), |btf| btf.base.as_deref()).collect();
         layers.reverse();
         for btf in layers {
-            for (position, &record) in btf.records.iter().enumerate() {
-                let info = word(&btf.data, record as usize + 4);
-                if !kinds[(info >> 24 & 0x1f) as usize] {
+            for (position, (&kind, &record)) in btf.kinds.iter().zip(&btf.records).enumerate() {
+                if !kinds[usize::from(kind & 31)] {
                     continue;
                 }
                 let name = word(&btf.data, record as usize);
-                if !btf.string_tail(name).is_some_and(|tail| starts.admits(tail)) {
-                    continue;
-                }
-                let Some(name) = btf.string_bytes(name) else {
+                let Some(tail) = btf.string_tail(name).filter(|tail| starts.admits(tail)) else {
                     continue;
                 };
-                for &n in pending.get(name).into_iter().flatten() {
-                    if found[n].is_none() && wanted[n].0 == kind_of(info) {
+                for n in names.at(tail) {
+                    if found[n].is_none() && wanted[n].0 == Kind::from_number(kind.into()) {
                         found[n] = Some(TypeId(btf.first_id + position as u32));
                     }
                 }

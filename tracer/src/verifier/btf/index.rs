@@ -60,14 +60,14 @@ fn essential_bytes(name: &[u8]) -> &[u8] {
 
 /// Of the name's 8-byte words, the last one padded with zeros.
 #[derive(Default)]
-struct Hash(u64);
+pub(super) struct Hash(u64);
 
 impl Hash {
     fn mix(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
 
-    fn of(name: &[u8]) -> Hash {
+    pub(super) fn of(name: &[u8]) -> Hash {
         let mut hash = Hash::default();
         let (words, rest) = name.as_chunks::<8>();
         for word in words {
@@ -80,7 +80,7 @@ impl Hash {
     }
 
     /// The length of the NUL-terminated string at the start of `tail`, and its hash, in one pass of 8-byte words.
-    fn of_string(tail: &[u8]) -> Option<(usize, Hash)> {
+    pub(super) fn of_string(tail: &[u8]) -> Option<(usize, Hash)> {
         const LOW: u64 = 0x0101_0101_0101_0101;
         let mut hash = Hash::default();
         let (words, _) = tail.as_chunks::<8>();
@@ -102,7 +102,7 @@ impl Hash {
         Some((length, Hash::of(&tail[..length])))
     }
 
-    fn bucket(&self, buckets: usize) -> usize {
+    pub(super) fn bucket(&self, buckets: usize) -> usize {
         (self.0 >> 32) as usize & buckets.wrapping_sub(1)
     }
 }

@@ -79,6 +79,8 @@ pub struct Btf {
     types_end: usize,
     /// Byte offset in `data` of each of this blob's own records; the first has id `first_id`.
     records: Vec<u32>,
+    /// The number of each record's kind.
+    kinds: Vec<u8>,
     base: Option<Arc<Btf>>,
     first_id: u32,
     first_string: u32,
@@ -111,11 +113,12 @@ impl Btf {
         };
         let sections = header::read(&data)?;
         strings::check(&data, &sections.strings, first_string)?;
-        let records = scan::records(&data, &sections, first_id)?;
+        let scan::Records { at: records, kinds } = scan::records(&data, &sections, first_id)?;
         Ok(Btf {
             types_end: sections.types.end,
             strings: sections.strings,
             records,
+            kinds,
             base,
             first_id,
             first_string,

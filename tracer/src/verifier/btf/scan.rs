@@ -37,14 +37,23 @@ fn kind_number(info: u32) -> u32 {
     info >> 24 & 0x1f
 }
 
-/// The offset in `data` of each record, in order of their ids; the first is `first_id`.
-pub(super) fn records(data: &[u8], sections: &Sections, first_id: u32) -> Result<Vec<u32>, BtfError> {
+/// The records, in order of their ids.
+pub(super) struct Records {
+    /// The offset in the blob of each.
+    pub(super) at: Vec<u32>,
+    /// The number of its kind: what a search for names looks at first.
+    pub(super) kinds: Vec<u8>,
+}
+
+/// Where each record is; the first is `first_id`.
+pub(super) fn records(data: &[u8], sections: &Sections, first_id: u32) -> Result<Records, BtfError> {
     let end = sections.types.end;
     let types = &data[..end];
     let tails = tails(&data[sections.layout.clone()]);
     let mut at = sections.types.start;
     // Records of real BTF are 27 bytes on average; none is shorter than 12.
     let mut records = Vec::with_capacity(sections.types.len() / 24);
+    let mut kinds = Vec::with_capacity(sections.types.len() / 24);
     while at < end {
         let id = || first_id.saturating_add(records.len() as u32);
         if end - at < COMMON {
@@ -60,10 +69,11 @@ pub(super) fn records(data: &[u8], sections: &Sections, first_id: u32) -> Result
         }
         // `header::read` ends every section below 4 GiB.
         records.push(at as u32);
+        kinds.push(kind_number(info) as u8);
         at += need;
     }
     match u32::try_from(records.len()).ok().and_then(|n| first_id.checked_add(n)) {
-        Some(_) => Ok(records),
+        Some(_) => Ok(Records { at: records, kinds }),
         None => Err(BtfError::TooManyTypes),
     }
 }
