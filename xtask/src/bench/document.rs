@@ -20,9 +20,9 @@ pub(crate) fn render(sections: &[Section]) -> String {
     let mut out = HEAD.to_owned();
     out.push_str("\n## Budgets\n\n| what | budget | measured | | section |\n|---|---|---|---|---|\n");
     for section in sections {
-        for Budget { what, limit, measured, .. } in &section.budgets {
-            let verdict = section.budgets.iter().find(|budget| budget.what == *what).map(Budget::verdict);
-            let (verdict, anchor) = (verdict.unwrap_or_default(), anchor(&section.title));
+        for budget in &section.budgets {
+            let Budget { what, limit, measured, .. } = budget;
+            let (verdict, anchor) = (budget.verdict(), anchor(&section.title));
             let _ = writeln!(
                 out,
                 "| {what} | {limit} | {measured} | {verdict} | [{}](#{anchor}) |",

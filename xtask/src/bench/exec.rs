@@ -109,8 +109,10 @@ fn section(said: &Said, tools: &[Tool], on: Vec<(String, String)>) -> Result<Sec
         }
     }
     notes.push(format!(
-        "An execution by itself costs {} instructions; untraced runs before and after all others differ by {drift:.2} %.",
-        thousands(base)
+        "An execution by itself costs {} instructions; untraced runs before and after all others differ by {drift:.2} %, \
+         {} instructions: figures are no more certain than that.",
+        thousands(base),
+        thousands((untraced.1 - untraced.0).abs())
     ));
     Ok(Section {
         part: "exec".to_owned(),

@@ -11,7 +11,7 @@ use crate::guest::Clock;
 
 const ROLE: &str = "bench-memory";
 /// Executions in the storm.
-const COUNT: usize = 5_000;
+const COUNT: usize = 3_000;
 /// Budgets, in MiB: the process at rest and in a storm, and what the kernel holds.
 const REST: f64 = 8.0;
 const STORM: f64 = 24.0;

@@ -24,8 +24,7 @@ pub(crate) fn main(_: &Args) -> Result<ExitCode> {
 
 fn section(said: &[Value], on: Vec<(String, String)>) -> Result<Section> {
     let ms = |value: f64| format!("{value:.2} ms");
-    let columns =
-        ["kernel, hook", "programs", "accepted", "instructions walked", "judging alone", "with preparing"];
+    let columns = ["kernel, hook", "programs", "accepted", "instructions walked", "pre-check"];
     let mut table = Table::new("", &columns);
     let (mut bars, mut worst) = (Vec::new(), 0.0_f64);
     for figures in said {
@@ -38,7 +37,6 @@ fn section(said: &[Value], on: Vec<(String, String)>) -> Result<Section> {
             thousands(number(figures, "/programs")?),
             thousands(number(figures, "/accepted")?),
             thousands(number(figures, "/insns")?),
-            ms(number(figures, "/model_ms")?),
             ms(whole),
         ]);
         bars.push(Bar { label: name, value: whole, shown: ms(whole), whose: Whose::Ours });
@@ -78,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_slowest_counts() {
-        let line = |kernel: &str, ms: f64| serde_json::json!({"kernel": kernel, "hook": "fentry", "programs": 9, "accepted": 9, "insns": 4000, "ms": ms, "model_ms": 1.0});
+        let line = |kernel: &str, ms: f64| serde_json::json!({"kernel": kernel, "hook": "fentry", "programs": 9, "accepted": 9, "insns": 4000, "ms": ms});
         let section =
             section(&[line("5.10.1", 6.0), line("6.12.1", 2.0)], Vec::new()).expect("figures are whole");
         assert_eq!(section.budgets[0].measured, "6.00 ms");

@@ -52,11 +52,13 @@ pub(crate) const PEERS: &[Tool] = &[
 
 pub(crate) const BPFTRACE: &str = "bpftrace execsnoop.bt";
 
-/// The peers' root gets what is the guest's own; bcc's gets the kernel's headers besides.
+/// The peers' root gets what is the guest's own, and a shell (bpftrace asks one for a compiler, and crashes where there is
+/// none); bcc's gets the kernel's headers besides.
 fn mounts() -> String {
     let (modules, headers) = (peers::MODULES, peers::HEADERS);
     format!(
         "for d in proc sys dev tmp; do mount -o rbind /$d /peers/$d; done\n\
+         cp /bin/busybox /peers/bin/sh\n\
          mkdir /peers-bcc && mount -o rbind /peers /peers-bcc\n\
          mount -o bind /peers/{headers} /peers-bcc/{modules}\n"
     )
@@ -142,7 +144,7 @@ impl Bench {
                     let line = stdout.rfind('\n').map_or(0, |end| end + 1);
                     stdout.push_str(&text);
                     let whole = stdout.rfind('\n').map_or(0, |end| end + 1);
-                    stdout.get(line..whole).into_iter().flat_map(str::lines).for_each(|line| step::say(line));
+                    stdout.get(line..whole).into_iter().flat_map(str::lines).for_each(step::say);
                 }
                 Stream::Stderr => stderr.push_str(&text),
             }

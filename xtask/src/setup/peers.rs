@@ -45,8 +45,7 @@ const MOUNT_POINTS: [&str; 5] = ["proc", "sys", "dev", "tmp", MODULES];
 /// Where bcc looks for the links to headers.
 pub(crate) const MODULES: &str = "usr/lib/modules";
 
-/// Where those links lie instead: bpftrace would compile against headers too, with a compiler that no package of its
-/// asks for (and crashes without it).
+/// Where those links lie instead: bpftrace, which needs no headers, would read them too.
 pub(crate) const HEADERS: &str = "usr/src/modules";
 
 /// The tools as a [`Part`], for one kernel.

@@ -56,13 +56,15 @@ impl Tool {
 
     /// Starts it and waits until it shows what is executed.
     pub(super) fn ready(words: &[&str]) -> Self {
-        let tool = Self::start(words, To::File);
+        let mut tool = Self::start(words, To::File);
         let start = Instant::now();
         for number in 0.. {
             tool.program.exec(&format!("ready-{number}"));
             if tool.shows("ready-") {
                 break;
             }
+            let ended = tool.child.try_wait().unwrap();
+            assert_eq!(ended, None, "{words:?} has ended: {}", tool.said());
             assert!(start.elapsed() < PATIENCE, "{words:?} shows nothing: {}", tool.said());
             // Buffered output takes many to be seen.
             thread::sleep(Duration::from_millis(if number < 100 { 50 } else { 5 }));
