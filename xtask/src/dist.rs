@@ -80,6 +80,21 @@ pub(crate) fn tracer(embed: Profiles) -> Result<PathBuf> {
     Ok(built("tracer"))
 }
 
+/// Builds the program that benchmarks run on this host, all profiles within it.
+///
+/// # Errors
+/// As [`tracer`].
+pub(crate) fn bench() -> Result<PathBuf> {
+    let object = build::kernel_side(&[])?;
+    let mut command = static_cargo("build");
+    command
+        .args(["--release", "--package", "tracer", "--bin", "bench", "--features", "bench"])
+        .env(build::OBJECT_VARIABLE, object)
+        .envs(profiles::variable(Profiles::Made)?);
+    check(&mut command, "building the benchmarks' program")?;
+    Ok(built("bench"))
+}
+
 /// Tracer as a file of a guest's.
 ///
 /// # Errors

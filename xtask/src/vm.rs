@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::dist;
-use crate::guest::{Clock, Ended, Guest, GuestFile, Kit, Stream, with_libraries};
+use crate::guest::{Clock, Ended, Guest, GuestFile, GuestTree, Kit, Stream, with_libraries};
 use crate::profiles::Profiles;
 use crate::setup::{kernel, require};
 
@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Put a file of this host into the guest, at the same path or at another
     #[arg(long, value_name = "HOST[:GUEST]")]
     file: Vec<OsString>,
+    /// Put a folder of this host and all that is in it into the guest
+    #[arg(long, value_name = "HOST:GUEST")]
+    tree: Vec<String>,
     /// Put a program of this host and the libraries that it needs into the guest
     #[arg(long, value_name = "PATH")]
     program: Vec<PathBuf>,
@@ -66,6 +69,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         guest.command.insert(0, OsString::from(dist::GUEST_TRACER));
     }
     guest.files = files(args)?;
+    guest.trees = args.tree.iter().map(|text| tree(text)).collect::<Result<_>>()?;
     guest.env = args.env.iter().map(|pair| variable(pair)).collect::<Result<_>>()?;
     guest.cpus = if args.icount { 1 } else { args.cpus };
     guest.memory = args.memory;
@@ -127,6 +131,15 @@ fn file(text: &OsString) -> Result<GuestFile> {
     Ok(GuestFile { host, guest })
 }
 
+fn tree(text: &str) -> Result<GuestTree> {
+    match text.rsplit_once(':') {
+        Some((host, guest)) if guest.starts_with('/') => {
+            Ok(GuestTree { host: PathBuf::from(host), guest: guest.to_owned() })
+        }
+        _ => bail!("--tree {text:?} is not HOST:GUEST, the guest's path with a slash before it"),
+    }
+}
+
 fn variable(pair: &str) -> Result<(OsString, OsString)> {
     match pair.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
@@ -160,6 +173,13 @@ mod tests {
         assert_eq!(parse(&format!("{here}:/bin/x")).expect("another path").guest, "/bin/x");
         assert!(parse(&format!("{here}:bin/x")).is_err());
         assert!(parse("/nonexistent/file").is_err());
+    }
+
+    #[test]
+    fn trees_have_two_places() {
+        assert_eq!(tree("a:b:/c").expect("two places").guest, "/c");
+        assert!(tree("/a").is_err());
+        assert!(tree("/a:b").is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 
 mod behaviour;
+mod bench;
 mod cases;
 mod elf;
 mod families;

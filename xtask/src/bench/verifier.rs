@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::document::thousands;
+use super::report::{Bar, Budget, Chart, Section, Table, Whose};
+use super::{PARTS, report};
 use crate::conformance::answer::{self, Answer, Key, Verdict};
 use crate::conformance::corpus::{self, Corpus};
 use crate::conformance::{compile, truth};
@@ -46,6 +49,12 @@ struct Times {
     insns: u64,
 }
 
+impl Default for Args {
+    fn default() -> Self {
+        Self { kernel: "6.12".to_owned(), corpus: vec![Corpus::Verifier], rounds: 3 }
+    }
+}
+
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let kernel = require(&kernel::Kernel::new(&args.kernel)?)?;
     let tools = require(&clang::BpfTools)?;
@@ -66,7 +75,14 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         );
     }
     let times = least(&String::from_utf8_lossy(&output.stdout));
-    print(&kernel.version, &times).context("no program was timed by both sides")?;
+    let on = vec![
+        ("tracer".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("Linux".to_owned(), kernel.version.clone()),
+        ("QEMU".to_owned(), kit.qemu_version()?),
+    ];
+    let corpora: Vec<String> = args.corpus.iter().map(Corpus::to_string).collect();
+    let section = section(&times, on, &corpora.join(", "), args.rounds);
+    report::publish(&section.context("no program was timed by both sides")?, &PARTS)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -89,38 +105,69 @@ fn least(text: &str) -> BTreeMap<Key, Times> {
     times
 }
 
-fn print(version: &str, times: &BTreeMap<Key, Times>) -> Option<()> {
+fn section(
+    times: &BTreeMap<Key, Times>,
+    on: Vec<(String, String)>,
+    corpora: &str,
+    rounds: u8,
+) -> Option<Section> {
     let mut both: Vec<(&Key, u64, f64, f64)> = times
         .iter()
         .filter_map(|(key, times)| Some((key, times.insns, times.kernel?, times.model?)))
         .collect();
     both.sort_by_key(|(_, insns, ..)| std::cmp::Reverse(*insns));
-    println!(
-        "{version}: the largest of {} programs that both accept; times in ms, in the same guest",
-        both.len()
-    );
-    println!("{:>10} {:>10} {:>10} {:>7}  program", "insns", "kernel", "model", "ratio");
+    let ms = |us: f64| format!("{:.3} ms", us / 1e3);
+    let times = |value: f64| format!("{value:.2}x");
+    let columns = ["program", "instructions walked", "kernel", "model", "ratio"];
+    let mut table = Table::new(&format!("The {LARGEST} largest of {} programs.", both.len()), &columns);
     for (key, insns, kernel, model) in both.iter().take(LARGEST) {
-        let name = format!("{} {}", key.object, key.program);
-        println!(
-            "{insns:>10} {:>10.3} {:>10.3} {:>7.2}  {name}",
-            kernel / 1e3,
-            model / 1e3,
-            model / kernel.max(1.0)
-        );
+        table.row([
+            format!("{} {}", key.object, key.program),
+            thousands(*insns as f64),
+            ms(*kernel),
+            ms(*model),
+            times(model / kernel.max(1.0)),
+        ]);
     }
     let (kernel, model) =
         both.iter().fold((0.0, 0.0), |(kernel, model), (_, _, k, m)| (kernel + k, model + m));
     let mut ratios: Vec<f64> = both.iter().map(|(_, _, kernel, model)| model / kernel.max(1.0)).collect();
     ratios.sort_by(f64::total_cmp);
     let median = ratios.get(ratios.len() / 2)?;
-    println!(
-        "in total: kernel {:.1} ms, model {:.1} ms, ratio {:.2} (budget 1.00); median ratio {median:.2}",
-        kernel / 1e3,
-        model / 1e3,
-        model / kernel
-    );
-    Some(())
+    let bar =
+        |label: &str, value: f64, whose| Bar { label: label.to_owned(), value, shown: ms(value), whose };
+    Some(Section {
+        part: "verifier".to_owned(),
+        title: "The model against the kernel's verifier".to_owned(),
+        command: "cargo xtask bench verifier".to_owned(),
+        on,
+        how: vec![format!(
+            "The same objects ({corpora}) in one guest: the kernel tells its `verification time`, tracer the time that the \
+             model took, preparing included; of each program the least of {rounds} rounds. Programs that both accept."
+        )],
+        budgets: vec![Budget::at_most(
+            "the model's time per program against the kernel's verifier, in total",
+            1.0,
+            model / kernel,
+            times,
+        )],
+        tables: vec![table],
+        charts: vec![Chart {
+            name: "verifier".to_owned(),
+            title: format!("{} programs in total", both.len()),
+            bars: vec![
+                bar("tracer's model", model, Whose::Ours),
+                bar("the kernel's verifier", kernel, Whose::Peers),
+            ],
+            limit: None,
+            logarithmic: false,
+        }],
+        notes: vec![format!(
+            "In total the kernel takes {}, the model {}; the median of the programs' ratios is {median:.2}x.",
+            ms(kernel),
+            ms(model)
+        )],
+    })
 }
 
 #[cfg(test)]

@@ -56,6 +56,13 @@ pub(crate) struct GuestFile {
     pub(crate) guest: String,
 }
 
+/// A folder of the host's, with all that is in it, and its place in the guest (absolute). Links stay links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GuestTree {
+    pub(crate) host: PathBuf,
+    pub(crate) guest: String,
+}
+
 /// Writes the archive to `out`.
 pub(crate) fn write(
     out: &Path,
@@ -63,6 +70,7 @@ pub(crate) fn write(
     job: &job::Job,
     busybox: &Path,
     files: &[GuestFile],
+    trees: &[GuestTree],
 ) -> Result<()> {
     let file = File::create(out).with_context(|| format!("cannot create {}", out.display()))?;
     let mut image = Image { archive: Archive::new(BufWriter::new(file)), there: BTreeSet::new() };
@@ -78,6 +86,11 @@ pub(crate) fn write(
     }
     for file in files {
         image.copy(file)?;
+    }
+    for tree in trees {
+        let name = tree.guest.trim_start_matches('/');
+        image.parents(&format!("{name}/"))?;
+        image.tree(&tree.host, name)?;
     }
     image.file("bin/busybox", 0o755, &read(busybox)?)?;
     for applet in applets(busybox)? {
@@ -128,6 +141,35 @@ impl Image {
             .permissions()
             .mode();
         self.file(name, permissions & 0o7777, &read(&file.host)?)
+    }
+
+    /// All that is in a folder, into the guest's folder `name`, which is there.
+    fn tree(&mut self, folder: &Path, name: &str) -> Result<()> {
+        let shown = || format!("cannot read {}", folder.display());
+        let mut entries =
+            fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).with_context(shown)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let file_name = entry.file_name();
+            let inner = file_name.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
+            let inner = format!("{name}/{inner}");
+            let meta = entry.metadata().with_context(shown)?;
+            if meta.is_symlink() {
+                let destination = fs::read_link(&path).with_context(shown)?;
+                let destination =
+                    destination.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
+                if self.there.insert(inner.clone()) {
+                    self.archive.link(&inner, destination)?;
+                }
+            } else if meta.is_dir() {
+                self.folder(&inner, meta.permissions().mode() & 0o7777)?;
+                self.tree(&path, &inner)?;
+            } else if meta.is_file() {
+                self.copy(&GuestFile { host: path, guest: inner })?;
+            }
+        }
+        Ok(())
     }
 
     /// A link to busybox, unless a file of that name was given.

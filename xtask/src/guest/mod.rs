@@ -27,7 +27,7 @@ mod initramfs;
 mod job;
 mod qemu;
 
-pub(crate) use initramfs::{GuestFile, with_libraries};
+pub(crate) use initramfs::{GuestFile, GuestTree, with_libraries};
 pub(crate) use qemu::Clock;
 
 /// How often a guest that dies at boot is booted again.
@@ -49,6 +49,8 @@ pub(crate) struct Guest {
     pub(crate) env: Vec<(OsString, OsString)>,
     /// What the command needs besides busybox and its links.
     pub(crate) files: Vec<GuestFile>,
+    /// Whole folders besides.
+    pub(crate) trees: Vec<GuestTree>,
     pub(crate) cpus: u32,
     /// MiB.
     pub(crate) memory: u32,
@@ -106,6 +108,16 @@ impl Kit {
     }
 }
 
+impl Kit {
+    /// The emulator's version.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub(crate) fn qemu_version(&self) -> Result<String> {
+        qemu_part::version(&self.qemu.program)
+    }
+}
+
 enum Attempt {
     Done(Ended),
     /// It died, or fell silent, before its init said hello.
@@ -120,6 +132,7 @@ impl Guest {
             command,
             env: Vec::new(),
             files: Vec::new(),
+            trees: Vec::new(),
             cpus: 2,
             memory: 512,
             timeout: Some(Duration::from_secs(600)),
@@ -165,7 +178,7 @@ impl Guest {
         let folder = Folder::new()?;
         let initramfs = folder.path().join("initramfs");
         let job = Job { command: self.command.clone(), env: self.env.clone(), tracefs: self.tracefs };
-        initramfs::write(&initramfs, &kit.init, &job, &kit.busybox, &self.files)?;
+        initramfs::write(&initramfs, &kit.init, &job, &kit.busybox, &self.files, &self.trees)?;
         let mut accel = match self.clock {
             Clock::Real => Accel::choose(),
             Clock::Instructions => Accel::Tcg,

@@ -8,7 +8,7 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// Debian's version, with epoch and revision.
     pub(crate) version: String,
-    /// The names it depends on; of alternatives the first.
+    /// The names it depends on, before its configuration too; of alternatives the first.
     pub(crate) depends: Vec<String>,
 }
 
@@ -19,7 +19,8 @@ pub(crate) fn parse(index: &str, wanted: impl Fn(&str) -> bool) -> Vec<Package> 
         let field = |name: &str| stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let (Some(name), Some(version)) = (field("Package"), field("Version")) else { continue };
         if wanted(name) {
-            let depends = field("Depends").map(parse_depends).unwrap_or_default();
+            let mut depends = field("Depends").map(parse_depends).unwrap_or_default();
+            depends.extend(field("Pre-Depends").map(parse_depends).unwrap_or_default());
             let (name, version) = (name.to_owned(), version.to_owned());
             packages.push(Package { name, version, depends });
         }
@@ -82,6 +83,7 @@ Depends: kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120+deb11u2) | linux-
 
 Package: linux-image-6.1.0-10-cloud-amd64
 Version: 6.1.37-1
+Pre-Depends: a (>= 1), b
 
 Package: linux-image-6.12-cloud-amd64
 Version: 6.12.117-1~deb12u1
@@ -136,5 +138,6 @@ Version: 6.1.37-1
     fn depends_are_names_alone() {
         let packages = parse(INDEX, is_kernel);
         assert_eq!(packages[0].depends, ["kmod", "linux-base", "initramfs-tools"]);
+        assert_eq!(packages[1].depends, ["a", "b"]);
     }
 }

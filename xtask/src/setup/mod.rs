@@ -17,6 +17,7 @@ pub(crate) mod deny;
 pub(crate) mod index;
 pub(crate) mod kernel;
 pub(crate) mod linker;
+pub(crate) mod peers;
 pub(crate) mod qemu;
 pub(crate) mod selftests;
 pub(crate) mod sources;

@@ -94,15 +94,28 @@ fn is_library(name: &str) -> bool {
     name.starts_with("lib") || name.starts_with("zlib")
 }
 
+/// The version that an emulator tells.
+///
+/// # Errors
+/// It cannot be run, or tells none.
+pub(crate) fn version(program: &Path) -> Result<String> {
+    let output = Command::new(program).arg("--version").output().context("cannot run QEMU")?;
+    let banner = String::from_utf8_lossy(&output.stdout).into_owned();
+    parse_version(&banner).map(str::to_owned).context("QEMU does not tell its version")
+}
+
 fn major(program: &Path) -> Option<u64> {
     let output = Command::new(program).arg("--version").output().ok()?;
     output.status.success().then_some(())?;
     parse_major(&String::from_utf8_lossy(&output.stdout))
 }
 
+fn parse_version(banner: &str) -> Option<&str> {
+    banner.split("version ").nth(1)?.split_whitespace().next()
+}
+
 fn parse_major(text: &str) -> Option<u64> {
-    let number = text.split("version ").nth(1)?;
-    version::numbers(number.split_whitespace().next()?).first().copied()
+    version::numbers(parse_version(text)?).first().copied()
 }
 
 #[cfg(test)]

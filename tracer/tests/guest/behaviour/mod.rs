@@ -14,7 +14,7 @@ mod privilege;
 mod ptrace;
 mod stall;
 mod storm;
-mod tiny;
+pub(crate) mod tiny;
 mod waiting;
 
 use crate::harness::Test;
