@@ -271,18 +271,18 @@ fn odds(lost: usize, shuffle: usize, steps: usize) -> Odds {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_world_is_told_as_it_is(seed in any::<u64>(), shuffle in prop_oneof![Just(0_usize), 2..12_usize]) {
-        let world = World::new(seed, odds(0, shuffle, 600));
+        let world = World::new(seed, odds(0, shuffle, 2000));
         let table = check(&world, Limits::default(), Sure::All);
         prop_assert_eq!(table.evicted().total(), 0);
     }
 
     #[test]
     fn what_is_lost_is_said(seed in any::<u64>(), lost in 2..30_usize, shuffle in 0..6_usize) {
-        check(&World::new(seed, odds(lost, shuffle, 600)), Limits::default(), Sure::Told);
+        check(&World::new(seed, odds(lost, shuffle, 2000)), Limits::default(), Sure::Told);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Orders that are rare in the simulated world, one by one.
 
-use tracer_common::{AliveEnd, Fork, life_flag};
+use tracer_common::{AliveEnd, Exit, Fork, life_flag};
 
 use super::super::{KnownFrom, Life, Limits, ProcessTable};
 use crate::event::{
@@ -125,6 +125,29 @@ fn the_snapshot_undoes_nothing() {
     // An exec must have been lost.
     let lost = "true /bin/after of Some(4000) by snapshot, 1 execs; those before the trace are not known";
     check(&[exec(), after, end(), exit()], &[lost], 0);
+}
+
+/// So many processes come and go.
+fn others(count: u32) -> Vec<Vec<u8>> {
+    let other = |number: u32| {
+        let (pid, start_ns) = (10_000 + number, 81_300_000_000 + u64::from(number));
+        let fork = Fork { pid, start_ns, ..simulate::example_fork() };
+        let exit = Exit { pid, start_ns, flags: life_flag::QUIET, ..simulate::example_exit() };
+        [simulate::fork_record(fork), simulate::exit_record(exit)]
+    };
+    (0..count).flat_map(other).collect()
+}
+
+#[test]
+fn what_comes_very_late_makes_no_phantom() {
+    for late in [itself(81_234_100_000, "before"), fork(), exec(), exit()] {
+        let mut records = vec![fork(), exec(), exit()];
+        records.extend(others(2000));
+        records.extend([late, end()]);
+        let (lives, table) = lives(&records);
+        assert_eq!(lives.iter().filter(|life| *life != "none").count(), 1);
+        assert_eq!(table.alive(), 0);
+    }
 }
 
 #[test]
