@@ -77,8 +77,11 @@ fn configurations(kernel: &KernelProfile) -> Vec<(String, Wishes)> {
     for member in plan::members() {
         let mut hidden = plain.clone();
         hidden.env = true;
-        hidden.follow = Follow { forks: true, exits: true, table: true, no_execs: false };
-        hidden.places = Some(Places { hierarchies: [3, 1] });
+        // Only where it is read: a life's programs need not be judged for each member of an exec's.
+        if plan::is_of_lives(&member) {
+            hidden.follow = Follow { forks: true, exits: true, table: true, no_execs: true };
+            hidden.places = Some(Places { hierarchies: [3, 1] });
+        }
         hidden.hidden_members = vec![member.clone()];
         all.push((format!("without {member}"), hidden));
     }

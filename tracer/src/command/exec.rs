@@ -137,7 +137,8 @@ fn follow(config: &ExecConfig) -> plan::Follow {
     let story = &config.story;
     plan::Follow {
         no_execs: !(story.execs || story.lives || config.format == Format::Tree),
-        forks: story.forks,
+        // Of whom nothing but the birth was seen, the life is told too.
+        forks: story.forks || story.lives,
         exits: story.exits || story.lives,
         table: story.needs_table(config.format),
     }

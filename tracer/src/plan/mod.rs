@@ -15,7 +15,7 @@ use std::fmt;
 use tracer_common::{Hook, Knobs, Offsets, field, filter, follow};
 
 pub use family::{Need, Part, SNAPSHOT, Skipped, Target, scratch_blocks};
-pub use offsets::{is_member, members};
+pub use offsets::{is_member, is_of_lives, members};
 
 use crate::{
     event::Unavailable,

@@ -164,6 +164,11 @@ pub fn is_member(name: &str) -> bool {
     members().any(|member| member == name)
 }
 
+/// Is it a member that is read for lives and places alone? These stand behind the others.
+pub fn is_of_lives(name: &str) -> bool {
+    members().skip_while(|member| member != "task_struct.cgroups").any(|member| member == name)
+}
+
 /// Every member that the kernel side reads, as `structure.path`.
 pub fn members() -> impl Iterator<Item = String> {
     MEMBERS.iter().flat_map(|m| m.path.split('|').map(|path| format!("{}.{path}", m.structure)))

@@ -114,6 +114,7 @@ fn an_end_counts_lives() {
         duration_ns: 9,
         reason: crate::event::EndReason::Signal,
         undelivered: 0,
+        accounts: Vec::new(),
         followed: Some(followed),
     };
     let mut line = Vec::new();

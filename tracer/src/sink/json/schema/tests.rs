@@ -401,7 +401,6 @@ fn starts_losses_and_ends_are_lines() {
     json::end(&end, CLOCK, &mut lines);
     expect_test::expect![[r#"
         {"schema":1,"type":"start","time":"2023-11-14T22:13:20.000000001Z","boot_ns":1,"version":"0.1.0","kernel":"6.12.0","hook":"kprobe","hook_reason":"fentry needs BTF","filters":{"pid":[1,2],"uid":[],"comm":["a\"b"],"cgroup":{"id":7,"path":"/�","path_raw":"L/8="},"container":["docker:*"],"unit":["nginx.service"],"failed":false,"tree":null,"command":["sh","�"],"command_raw":["c2g=","/w=="]},"buffer_bytes":4194304,"unavailable":{"set_uid":"no bprm","set_gid":"no bprm","privilege":"no bprm"}}
-        {"schema":1,"type":"start","time":"2023-11-14T22:13:20.000000001Z","boot_ns":1,"version":"0.1.0","kernel":"6.12.0","hook":"kprobe","hook_reason":"fentry needs BTF","filters":{"pid":[1,2],"uid":[],"comm":["a\"b"],"cgroup":{"id":7,"path":"/�","path_raw":"L/8="},"failed":false,"tree":null,"command":["sh","�"],"command_raw":["c2g=","/w=="]},"buffer_bytes":4194304,"unavailable":{"set_uid":"no bprm","set_gid":"no bprm","privilege":"no bprm"}}
         {"schema":1,"type":"lost","time":"2023-11-14T22:13:20.000000009Z","boot_ns":9,"cpu":null,"count":3,"from_ns":5,"to_ns":9,"reason":"ring_full","class":"exec"}
         {"schema":1,"type":"end","time":"2023-11-14T22:13:20.000000010Z","boot_ns":10,"reason":"command_ended","events":5,"failed":1,"lost":3,"undelivered":0,"by_hook":{"kprobe":5},"duration_ns":9}
     "#]].assert_eq(str::from_utf8(&lines).unwrap());
