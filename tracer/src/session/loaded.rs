@@ -76,7 +76,6 @@ impl Loaded {
         }
 
         let license = CString::new(object.license()).unwrap_or_default();
-        refused_at_all(&parts, &programs, &license)?;
         let maps = Maps::create(resolved.maps(), &kernel_side::maps_of(&programs))?;
         let btf = match resolved.btf() {
             Some(btf) => Some(
@@ -190,35 +189,6 @@ impl Loaded {
             }
         }
         Ok(all)
-    }
-}
-
-/// Some kernels refuse a type of attachment whatever the program: found out with the least that there is, before maps
-/// are made that would be for nothing.
-fn refused_at_all(parts: &[Part], programs: &[Program], license: &CString) -> Result<(), LoadError> {
-    /// `r0 = 0; exit`.
-    const NOTHING: [u8; 16] = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
-    let of = |(part, _): &(&Part, &Program)| matches!(part.target, Target::Fexit(_));
-    let Some((part, program)) = parts.iter().zip(programs).find(of) else { return Ok(()) };
-    let attr = ProgramAttr {
-        program_type: program.program_type as u32,
-        attach_type: program.attach_type.0,
-        flags: program.flags,
-        name: bpf::name("nothing"),
-        insns: &NOTHING,
-        license,
-        btf: None,
-        attach_type_id: match program.attach {
-            Attach::Btf { type_id, .. } => type_id.0,
-            _ => 0,
-        },
-        attach_btf: None,
-    };
-    match bpf::prog_load(&attr) {
-        Ok(_) => Ok(()),
-        Err(refused) => {
-            Err(LoadError::Refused { program: part.program, error: refused.error, log: refused.log })
-        }
     }
 }
 
