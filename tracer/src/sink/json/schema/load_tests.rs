@@ -54,7 +54,12 @@ fn costs_and_what_is_left_out_are_lines() {
     json::overhead(&overhead, CLOCK, &mut lines);
     json::class_withheld(&withheld, CLOCK, &mut lines);
     json::end(&end, CLOCK, &mut lines);
-    expect_test::expect![[""]].assert_eq(str::from_utf8(&lines).unwrap());
+    expect_test::expect![[r#"
+        {"schema":1,"type":"stats","time":"2023-11-14T22:13:20.000000009Z","boot_ns":9,"from_ns":5,"overhead":1.020304,"cpus":2,"programs":[{"name":"btf_exec","runs":12,"time_ns":5120,"skipped":1}],"ring":{"bytes":8388608,"high_water_bytes":4096},"tracer":{"user_ns":1,"system_ns":2,"resident_bytes":3,"peak_bytes":4},"bpf_bytes":9437184,"events":{"exec":{"made":12,"dropped":1,"withheld":3}}}
+        {"schema":1,"type":"overhead","time":"2023-11-14T22:13:20.000000009Z","boot_ns":9,"share":0.012345,"limit":0.001000,"shed":["env","long_argv"],"sample":{"exit":2,"exec":4},"exhausted":false}
+        {"schema":1,"type":"withheld","time":"2023-11-14T22:13:20.000000009Z","boot_ns":9,"from_ns":5,"to_ns":9,"sampled":3,"rate_limited":0,"class":"fork","reason":"max_overhead"}
+        {"schema":1,"type":"end","time":"2023-11-14T22:13:20.000000010Z","boot_ns":10,"reason":"duration","events":8,"failed":1,"lost":1,"undelivered":0,"by_hook":{},"duration_ns":9,"by_class":{"exec":{"made":12,"shown":8,"withheld":3,"lost":1}}}
+    "#]].assert_eq(str::from_utf8(&lines).unwrap());
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
         check_line(line);
     }
