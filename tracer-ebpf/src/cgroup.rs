@@ -36,9 +36,9 @@ pub(crate) struct Work {
     /// Bytes of names so far.
     end: Cell<u32>,
     _pad: u32,
-    /// The node of the group that is looked at.
+    /// The node of the group that is looked at; in a list of links, the link.
     node: Cell<u64>,
-    /// The task's css_set, and the nodes of its v1 groups.
+    /// The task's css_set, or the head of its list of links, and the nodes of its v1 groups, then their ids.
     set: Cell<u64>,
     v1: [Cell<u64>; tracer_common::V1_HIERARCHIES],
 }
@@ -60,12 +60,11 @@ pub(crate) fn of_current(slot: Slot, task: u64) -> Cgroups {
     if knob!(cgroups) == 0 {
         return Cgroups { v2: 0, v1: [0, 0] };
     }
-    // SAFETY: the helper has no precondition.
-    let v2 = unsafe { bpf_get_current_cgroup_id() };
-    if knob!(places) != 0 && is_new(0, v2) {
-        announce(slot, 0, node(task), v2);
+    if knob!(places) == 0 {
+        // SAFETY: the helper has no precondition.
+        return Cgroups { v2: unsafe { bpf_get_current_cgroup_id() }, v1: [0, 0] };
     }
-    Cgroups { v2, v1: v1(slot, task) }
+    found(slot, locate(slot as u32, task))
 }
 
 /// Any task's groups, and [`field::CGROUP`] if they cannot be read. No `Option`: what lies in an empty one is never
@@ -75,71 +74,62 @@ pub(crate) fn of_task(slot: Slot, task: u64) -> (Cgroups, u64) {
     if knob!(cgroups) == 0 {
         return (Cgroups { v2: 0, v1: [0, 0] }, 0);
     }
-    let node = node(task);
-    let v2 = follow(node, offset!(kernfs_node_id));
-    if v2 == 0 {
-        return (Cgroups { v2: 0, v1: [0, 0] }, field::CGROUP);
-    }
-    if knob!(places) != 0 && is_new(0, v2) {
-        announce(slot, 0, node, v2);
-    }
-    (Cgroups { v2, v1: v1(slot, task) }, 0)
+    let groups = found(slot, locate(slot as u32, task));
+    (groups, if groups.v2 == 0 { field::CGROUP } else { 0 })
 }
 
-/// The node of the task's v2 group.
+/// What [`locate`] found.
 #[inline(always)]
-fn node(task: u64) -> u64 {
+fn found(slot: Slot, v2: u64) -> Cgroups {
+    if knob!(hierarchies)[0] == 0 && knob!(hierarchies)[1] == 0 {
+        return Cgroups { v2, v1: [0, 0] };
+    }
+    let Some(work) = work(slot as u32) else { return Cgroups { v2, v1: [0, 0] } };
+    // SAFETY: a map's value.
+    unsafe { Cgroups { v2, v1: [Cell::get(&raw const (*work).v1[0]), Cell::get(&raw const (*work).v1[1])] } }
+}
+
+/// The id of a task's v2 group, 0 if it cannot be read; those of its v1 groups are left in working memory. Paths that
+/// are new are sent. A function that takes numbers alone, so that its branches are not those of its callers: see
+/// [`crate::strings`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn locate(slot: u32, task: u64) -> u64 {
     let set = follow(task, offset!(task_cgroups));
-    follow(follow(set, offset!(css_set_dfl_cgrp)), offset!(cgroup_kn))
+    let node = follow(follow(set, offset!(css_set_dfl_cgrp)), offset!(cgroup_kn));
+    let v2 = announce(slot, 0, node);
+    let [first, second] = knob!(hierarchies);
+    if first == 0 && second == 0 {
+        return v2;
+    }
+    let Some(work) = work(slot) else { return v2 };
+    // SAFETY: a map's value.
+    unsafe { Cell::set(cell!(work, set), set) };
+    find_v1(slot);
+    // SAFETY: a map's value.
+    unsafe {
+        let (a, b) = (Cell::get(&raw const (*work).v1[0]), Cell::get(&raw const (*work).v1[1]));
+        Cell::set(&raw mut (*work).v1[0], announce(slot, first, a));
+        Cell::set(&raw mut (*work).v1[1], announce(slot, second, b));
+    }
+    v2
 }
 
+/// The id of the group of this node, 0 if it cannot be read. Its path is sent if it is new.
 #[inline(always)]
-fn is_new(hierarchy: u32, id: u64) -> bool {
-    CGROUPS.get_ptr([id, hierarchy.into()]).is_none()
-}
-
-/// Sends a group's path.
-#[inline(always)]
-fn announce(slot: Slot, hierarchy: u32, node: u64, id: u64) {
-    let Some(work) = work(slot as u32) else { return };
+fn announce(slot: u32, hierarchy: u32, node: u64) -> u64 {
+    let id = follow(node, offset!(kernfs_node_id));
+    if id == 0 || knob!(places) == 0 || CGROUPS.get_ptr([id, hierarchy.into()]).is_some() {
+        return id;
+    }
+    let Some(work) = work(slot) else { return id };
     // SAFETY: a map's value.
     unsafe {
         Cell::set(cell!(work, node), node);
         (*work).record.id = id;
     }
-    if send(slot as u32, hierarchy) != 0 {
+    if send(slot, hierarchy) != 0 {
         let _ = CGROUPS.insert([id, hierarchy.into()], 1, 0);
-    }
-}
-
-/// The ids of the task's groups in the v1 hierarchies that this run looks at.
-#[inline(always)]
-fn v1(slot: Slot, task: u64) -> [u64; tracer_common::V1_HIERARCHIES] {
-    let [first, second] = knob!(hierarchies);
-    if first == 0 && second == 0 {
-        return [0, 0];
-    }
-    let Some(work) = work(slot as u32) else { return [0, 0] };
-    // SAFETY: a map's value.
-    unsafe { Cell::set(cell!(work, set), follow(task, offset!(task_cgroups))) };
-    find_v1(slot as u32);
-    // SAFETY: a map's value.
-    let nodes = unsafe { (Cell::get(&raw const (*work).v1[0]), Cell::get(&raw const (*work).v1[1])) };
-    [v1_id(slot, first, nodes.0), v1_id(slot, second, nodes.1)]
-}
-
-/// The id of a v1 group; 0 if there is none.
-#[inline(always)]
-fn v1_id(slot: Slot, hierarchy: u32, node: u64) -> u64 {
-    if hierarchy == 0 {
-        return 0;
-    }
-    let id = follow(node, offset!(kernfs_node_id));
-    if id == 0 {
-        return 0;
-    }
-    if knob!(places) != 0 && is_new(hierarchy, id) {
-        announce(slot, hierarchy, node, id);
     }
     id
 }
@@ -155,27 +145,42 @@ extern "C" fn find_v1(slot: u32) -> u32 {
         Cell::set(&raw mut (*work).v1[0], 0);
         Cell::set(&raw mut (*work).v1[1], 0);
         let head = Cell::get(cell!(work, set)) + u64::from(offset!(css_set_cgrp_links));
-        let mut link = follow(head, 0);
-        for _ in 0..MAX_LINKS {
-            if link == head || link == 0 {
-                break;
-            }
-            let entry = link - u64::from(offset!(cset_link_cgrp_link));
-            let group = follow(entry, offset!(cset_link_cgrp));
-            let root = follow(group, offset!(cgroup_root));
-            if let Some(number) = read::<u32>(root, offset!(cgroup_root_hierarchy_id))
-                && number != 0
-            {
-                if number == knob!(hierarchies)[0] {
-                    Cell::set(&raw mut (*work).v1[0], follow(group, offset!(cgroup_kn)));
-                } else if number == knob!(hierarchies)[1] {
-                    Cell::set(&raw mut (*work).v1[1], follow(group, offset!(cgroup_kn)));
-                }
-            }
-            link = follow(link, 0);
+        Cell::set(cell!(work, set), head);
+        Cell::set(cell!(work, node), follow(head, 0));
+    }
+    for _ in 0..MAX_LINKS {
+        if next_link(slot) == 0 {
+            break;
         }
     }
     0
+}
+
+/// Looks at one link, and goes on to the next; 0 at the end of the list.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn next_link(slot: u32) -> u32 {
+    let Some(work) = work(slot) else { return 0 };
+    // SAFETY: a map's value.
+    unsafe {
+        let link = Cell::get(cell!(work, node));
+        if link == Cell::get(cell!(work, set)) || link == 0 {
+            return 0;
+        }
+        let group = follow(link - u64::from(offset!(cset_link_cgrp_link)), offset!(cset_link_cgrp));
+        let root = follow(group, offset!(cgroup_root));
+        let number = read::<u32>(root, offset!(cgroup_root_hierarchy_id)).unwrap_or(0);
+        if number != 0 {
+            let [first, second] = knob!(hierarchies);
+            if number == first {
+                Cell::set(&raw mut (*work).v1[0], follow(group, offset!(cgroup_kn)));
+            } else if number == second {
+                Cell::set(&raw mut (*work).v1[1], follow(group, offset!(cgroup_kn)));
+            }
+        }
+        Cell::set(cell!(work, node), follow(link, 0));
+    }
+    1
 }
 
 // What a step leads to.
