@@ -9,6 +9,7 @@
 
 use aya_ebpf::{
     EbpfContext,
+    helpers::bpf_get_current_task,
     macros::{btf_tracepoint, fexit},
     programs::{BtfTracePointContext, FExitContext},
 };
@@ -39,15 +40,26 @@ fn btf_exec(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_fork")]
 fn btf_fork(ctx: BtfTracePointContext) -> i32 {
     let _off = preempt::off();
-    tracepoint::forked(Hook::Fentry, ctx.arg(0), ctx.arg(1));
+    // Numbers, not typed pointers: global functions take no others.
+    if let (Some(parent), Some(child)) = (number(&ctx, 0), number(&ctx, 1)) {
+        tracepoint::forked(Hook::Fentry, parent, child);
+    }
     0
 }
 
 #[btf_tracepoint(function = "sched_process_exit")]
 fn btf_exit(ctx: BtfTracePointContext) -> i32 {
     let _off = preempt::off();
-    tracepoint::exited(Hook::Fentry, ctx.arg(0), || ctx.arg(1));
+    // The task that exits is the current one; as a number, see above.
+    // SAFETY: the helper has no precondition.
+    tracepoint::exited(Hook::Fentry, unsafe { bpf_get_current_task() }, || ctx.arg(1));
     0
+}
+
+/// An argument of a tracepoint, copied out of the context as plain memory.
+#[inline(always)]
+fn number(ctx: &BtfTracePointContext, number: u32) -> Option<u64> {
+    read(ctx.as_ptr() as u64, number * 8)
 }
 
 /// An argument, copied out of the context as plain memory. The verifier does not let every argument
