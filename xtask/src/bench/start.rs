@@ -17,7 +17,7 @@ use crate::{dist, step};
 
 const ROLE: &str = "bench-start";
 /// Starts of each tool in the guest.
-const ROUNDS: usize = 1;
+const ROUNDS: usize = 2;
 /// Starts on this host.
 const HOST_ROUNDS: usize = 20;
 /// Budgets: ms on a host, and the ratios to libbpf-tools and bpftrace.
