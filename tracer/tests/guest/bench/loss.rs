@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::tool::{To, Tool, numbers, pipe};
+use super::{
+    tool::{To, Tool, pipe},
+    words::{numbers, told},
+};
 
 /// One more than CPUs, so that none of them ever waits.
 const WORKERS: usize = 3;
@@ -79,22 +82,4 @@ pub(super) fn unread(words: &[&str], count: usize) -> Value {
     tool.stop();
     let streams = [reading.join().unwrap(), tool.streams()].concat();
     json!({"made": count, "shown": numbers(&streams, "unread").len(), "told": told(&streams)})
-}
-
-/// The losses that a tool tells: the sum of the numbers behind the word "lost" in whatever it wrote, of ours what its
-/// records of losses count.
-fn told(streams: &[u8]) -> u64 {
-    let text = String::from_utf8_lossy(streams);
-    let records = text.lines().filter(|line| line.starts_with('{') && line.contains("\"type\":\"lost\""));
-    let records: u64 =
-        records.filter_map(|line| serde_json::from_str::<Value>(line).ok()?["count"].as_u64()).sum();
-    let words: u64 = text
-        .lines()
-        .filter(|line| !line.starts_with('{') && !line.starts_with("tracer:"))
-        .filter_map(|line| {
-            let mut words = line.split_whitespace().skip_while(|word| !word.eq_ignore_ascii_case("lost"));
-            words.nth(1)?.parse::<u64>().ok()
-        })
-        .sum();
-    records + words
 }

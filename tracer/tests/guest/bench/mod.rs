@@ -11,6 +11,7 @@ mod memory;
 mod probes;
 mod start;
 mod tool;
+mod words;
 
 use serde_json::{Value, json};
 

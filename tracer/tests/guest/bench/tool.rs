@@ -1,7 +1,6 @@
 //! A tool that shows executions, from its start to its end, and executions for it to show.
 
 use std::{
-    collections::BTreeSet,
     ffi::CString,
     fs::{self, File},
     os::{
@@ -208,21 +207,6 @@ impl Program {
             }
         });
     }
-}
-
-/// The numbers behind `PREFIX-` in what a tool wrote.
-pub(super) fn numbers(bytes: &[u8], prefix: &str) -> BTreeSet<u64> {
-    let prefix = format!("{prefix}-");
-    let mut found = BTreeSet::new();
-    let mut at = 0;
-    while let Some(next) = memchr::memmem::find(&bytes[at..], prefix.as_bytes()) {
-        at += next + prefix.len();
-        let digits = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if let Ok(number) = String::from_utf8_lossy(&bytes[at..at + digits]).parse() {
-            found.insert(number);
-        }
-    }
-    found
 }
 
 /// A pipe: its read and its write end.
