@@ -298,11 +298,11 @@ fn mistakes_of_syntax_are_told() {
     refused(
         &["--format", "xml"],
         &expect![[r#"
-        error: invalid value 'xml' for '--format <FORMAT>'
-          [possible values: table, json]
+            error: invalid value 'xml' for '--format <FORMAT>'
+              [possible values: table, json, tree]
 
-        For more information, try '--help'.
-    "#]],
+            For more information, try '--help'.
+        "#]],
     );
     refused(
         &["--max-overhead", "0.01%"],

@@ -306,7 +306,7 @@ impl Teller {
                 forks: self.counts.forks,
                 exits: self.counts.exits,
                 lives: self.counts.lives,
-                alive: self.table.as_ref().map_or(0, |table| table.alive() as u64),
+                alive: self.table.as_ref().map(|table| table.alive() as u64),
                 evicted: self.table.as_ref().map_or(0, |table| table.evicted().total()),
             }),
         }

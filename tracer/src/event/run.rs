@@ -97,8 +97,8 @@ pub struct Followed {
     pub forks: u64,
     pub exits: u64,
     pub lives: u64,
-    /// Processes alive at the end, as far as is known.
-    pub alive: u64,
+    /// Processes alive at the end, as far as is known; `None`: there is no table of them.
+    pub alive: Option<u64>,
     /// What was given up for the limits of memory: processes, and execs of their stories.
     pub evicted: u64,
 }

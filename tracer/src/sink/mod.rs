@@ -99,7 +99,7 @@ impl Sink {
     /// Appends a birth.
     pub fn fork(&mut self, event: &ForkEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.fork(event, out),
+            Self::Table(table) => table.fork(event, around.place, out),
             Self::Tree(tree) => tree.fork(event, around.branch, out),
             Self::Json(clock) => json::fork(event, around, *clock, out),
         }
@@ -108,7 +108,7 @@ impl Sink {
     /// Appends an end.
     pub fn exit(&mut self, event: &ExitEvent<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.exit(event, out),
+            Self::Table(table) => table.exit(event, around.place, out),
             Self::Tree(tree) => tree.exit(event, around.branch, out),
             Self::Json(clock) => json::exit(event, around, *clock, out),
         }
@@ -117,7 +117,7 @@ impl Sink {
     /// Appends a life.
     pub fn life(&mut self, life: &Life<'_>, around: Around<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.life(life, out),
+            Self::Table(table) => table.life(life, around.place, out),
             Self::Tree(tree) => tree.life(life, around.branch, out),
             Self::Json(clock) => json::life(life, around, *clock, out),
         }

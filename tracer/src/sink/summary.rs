@@ -25,15 +25,19 @@ pub fn summary(end: &End) -> String {
     if let Some(followed) = end.followed {
         let Followed { forks, exits, lives, alive, evicted } = followed;
         let shown = [(forks, "fork"), (exits, "exit"), (lives, "life")];
+        let mut parts = Vec::new();
         for (count, noun) in shown.into_iter().filter(|(count, _)| *count > 0) {
             let plural = match (count, noun) {
                 (1, noun) => noun.to_owned(),
                 (_, "life") => "lives".to_owned(),
                 (_, noun) => format!("{noun}s"),
             };
-            let _ = write!(text, "{count} {plural}, ");
+            parts.push(format!("{count} {plural}"));
         }
-        let _ = writeln!(text, "{alive} processes alive at the end");
+        parts.extend(alive.map(|alive| format!("{alive} processes alive at the end")));
+        if !parts.is_empty() {
+            let _ = writeln!(text, "{}", parts.join(", "));
+        }
         if evicted > 0 {
             let _ = writeln!(
                 text,
@@ -68,7 +72,7 @@ mod tests {
             reason: EndReason::ClosedOutput,
             undelivered: 2,
             accounts: Vec::new(),
-            followed: Some(Followed { forks: 0, exits: 1, lives: 12, alive: 80, evicted: 3 }),
+            followed: Some(Followed { forks: 0, exits: 1, lives: 12, alive: Some(80), evicted: 3 }),
         };
         expect![[r#"
             12 execs (3 failed, 4 lost) in 4.2 s; 12 by fentry; the output was closed

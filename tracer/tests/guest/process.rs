@@ -116,6 +116,8 @@ impl Who {
             }
             fields.insert(name.to_owned(), if id == u32::MAX { Value::Null } else { json!(id) });
         }
+        fields.insert("cgroup".to_owned(), json!(cgroup_path(pid)));
+        nowhere(&mut fields);
         put_bytes(&mut fields, "comm", &comm(tid));
         put_bytes(&mut fields, "parent_comm", &comm(ppid));
         fields.insert("cwd".to_owned(), text(link(pid, "cwd").as_bytes()));
@@ -138,11 +140,21 @@ fn namespace(pid: i32, kind: &str) -> u64 {
     link.split(['[', ']']).nth(1).unwrap().parse().unwrap()
 }
 
+fn cgroup_path(pid: i32) -> String {
+    let all = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    all.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned()
+}
+
 /// The inode number of the process' cgroup, which is its id.
 fn cgroup(pid: i32) -> u64 {
-    let all = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let path = all.lines().find_map(|line| line.strip_prefix("0::")).unwrap();
-    fs::metadata(format!("/sys/fs/cgroup{path}")).unwrap().ino()
+    fs::metadata(format!("/sys/fs/cgroup{}", cgroup_path(pid))).unwrap().ino()
+}
+
+/// No container and no service: what the processes of a guest are in, where a test does not make it so.
+pub(crate) fn nowhere(fields: &mut Map<String, Value>) {
+    for name in ["container", "unit", "user_unit", "slice", "pod_uid"] {
+        fields.insert(name.to_owned(), Value::Null);
+    }
 }
 
 /// proc(5), field 22 of /proc/PID/stat. The comm before it may hold anything.

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::process::Who;
+use crate::process::{Who, nowhere};
 
 /// Fields that say when and by whom an exec was seen: told apart from what was done.
 pub(crate) const OF_THE_RUN: [&str; 7] = ["schema", "type", "time", "boot_ns", "cpu", "seq", "hook"];
@@ -105,7 +105,10 @@ impl Want {
 
     /// The process is one that the kernel started: who it is cannot be known before.
     pub(crate) fn nobody<S: AsRef<[u8]>>(path: &[u8], argv: &[S]) -> Self {
-        let who = Who { pid: 0, fields: Map::new(), missing: Map::new(), start: 0, parent_start: 0 };
+        let mut fields = Map::new();
+        fields.insert("cgroup".to_owned(), json!("/"));
+        nowhere(&mut fields);
+        let who = Who { pid: 0, fields, missing: Map::new(), start: 0, parent_start: 0 };
         let mut want = who.runs(path, path, argv);
         want.start = None;
         want

@@ -354,7 +354,9 @@ pub fn end(end: &End, clock: WallClock, out: &mut Vec<u8>) {
         o.number(key!("forks"), followed.forks);
         o.number(key!("exits"), followed.exits);
         o.number(key!("lives"), followed.lives);
-        o.number(key!("alive"), followed.alive);
+        if let Some(alive) = followed.alive {
+            o.number(key!("alive"), alive);
+        }
         o.number(key!("evicted"), followed.evicted);
     }
     o.close();

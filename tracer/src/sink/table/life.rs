@@ -11,9 +11,10 @@
 
 use std::{borrow::Cow, fmt::Write as _, io::Write as _};
 
-use super::{Paint, Table, cell_width, command, painted};
+use super::{Paint, Table, cell_width, command, painted, place};
 use crate::{
     event::{Ending, ExitEvent, ForkEvent, Value, signal_name},
+    place::Located,
     process::Life,
     sink::{human, time::time_of_day},
 };
@@ -28,6 +29,7 @@ struct Columns<'a> {
     ppid: Option<u32>,
     uid: u32,
     result: &'a str,
+    place: Option<Located<'a>>,
 }
 
 /// How a process ended, in as few letters as there are.
@@ -47,10 +49,16 @@ pub(super) fn paint(ending: Value<'_, Ending>) -> Option<Paint> {
 
 impl Table {
     /// Appends a birth.
-    pub(in crate::sink) fn fork(&mut self, event: &ForkEvent<'_>, out: &mut Vec<u8>) {
+    pub(in crate::sink) fn fork(
+        &mut self,
+        event: &ForkEvent<'_>,
+        place: Option<Located<'_>>,
+        out: &mut Vec<u8>,
+    ) {
         let ppid = event.ppid.shown();
         let e = event;
-        let room = self.columns(Columns { boot_ns: e.boot_ns, pid: e.pid, ppid, uid: e.uid, result: "fork" });
+        let room =
+            self.columns(Columns { boot_ns: e.boot_ns, pid: e.pid, ppid, uid: e.uid, result: "fork", place });
         self.line.clear();
         self.line.name(event.comm, usize::MAX);
         if ppid != Some(event.maker) {
@@ -60,12 +68,23 @@ impl Table {
     }
 
     /// Appends an end.
-    pub(in crate::sink) fn exit(&mut self, event: &ExitEvent<'_>, out: &mut Vec<u8>) {
+    pub(in crate::sink) fn exit(
+        &mut self,
+        event: &ExitEvent<'_>,
+        place: Option<Located<'_>>,
+        out: &mut Vec<u8>,
+    ) {
         let result = result(event.ending);
         let e = event;
         let ppid = e.ppid.shown();
-        let room =
-            self.columns(Columns { boot_ns: e.boot_ns, pid: e.pid, ppid, uid: e.uid, result: &result });
+        let room = self.columns(Columns {
+            boot_ns: e.boot_ns,
+            pid: e.pid,
+            ppid,
+            uid: e.uid,
+            result: &result,
+            place,
+        });
         self.line.clear();
         self.line.name(event.comm, usize::MAX);
         if let Some(duration_ns) = event.duration_ns() {
@@ -77,12 +96,18 @@ impl Table {
     }
 
     /// Appends a life.
-    pub(in crate::sink) fn life(&mut self, life: &Life<'_>, out: &mut Vec<u8>) {
+    pub(in crate::sink) fn life(&mut self, life: &Life<'_>, place: Option<Located<'_>>, out: &mut Vec<u8>) {
         let l = life;
         let result = if l.ended { result(l.ending) } else { "running".into() };
         let ppid = l.ppid.shown();
-        let room =
-            self.columns(Columns { boot_ns: l.boot_ns, pid: l.pid, ppid, uid: l.uid, result: &result });
+        let room = self.columns(Columns {
+            boot_ns: l.boot_ns,
+            pid: l.pid,
+            ppid,
+            uid: l.uid,
+            result: &result,
+            place,
+        });
         self.line.clear();
         self.story(life, room);
         self.beside(room, paint(life.ending), out);
@@ -111,7 +136,12 @@ impl Table {
         let _ = write!(self.cell, " {:>7} {ppid:>7} ", columns.pid);
         self.user(columns.uid);
         let _ = write!(self.cell, " {:<7} ", columns.result);
-        self.width().saturating_sub(cell_width(&self.cell))
+        let width = self.width();
+        if self.places {
+            self.place(columns.place, place::width(width));
+            self.cell.push(b' ');
+        }
+        width.saturating_sub(cell_width(&self.cell))
     }
 
     /// Appends the cell, and the line in the room beside it.

@@ -103,7 +103,7 @@ fn a_kill_and_a_birth_that_was_lost() {
 
 #[test]
 fn an_end_counts_lives() {
-    let followed = Followed { forks: 1, exits: 2, lives: 3, alive: 4, evicted: 5 };
+    let followed = Followed { forks: 1, exits: 2, lives: 3, alive: Some(4), evicted: 5 };
     let end = crate::event::End {
         boot_ns: 10,
         events: 5,
