@@ -6,7 +6,7 @@ mod ends;
 mod filters;
 mod gate;
 mod kernel;
-mod live;
+pub(crate) mod live;
 mod loss;
 mod mistakes;
 mod overhead;
