@@ -13,7 +13,7 @@ mod overhead;
 mod privilege;
 mod ptrace;
 mod stall;
-mod storm;
+pub(crate) mod storm;
 pub(crate) mod tiny;
 mod waiting;
 

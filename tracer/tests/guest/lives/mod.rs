@@ -15,6 +15,8 @@ mod deeds;
 mod ends;
 mod execs;
 mod family;
+mod places;
+mod storm;
 mod told;
 mod threads;
 mod usage;
@@ -51,10 +53,9 @@ pub(crate) fn tests() -> Vec<Test> {
         let deeds = deeds().map(|deed| deed.name);
         deeds.chain([FRAME, EARLY, LATE]).map(str::to_owned).collect::<Vec<_>>()
     };
-    HOOKS
-        .into_iter()
-        .map(|hook| Test::batch(&format!("lives::{hook}"), 300, names(), move |cases| play(hook, cases)))
-        .collect()
+    let played =
+        HOOKS.map(|hook| Test::batch(&format!("lives::{hook}"), 300, names(), move |cases| play(hook, cases)));
+    played.into_iter().chain(storm::tests()).chain(places::tests()).collect()
 }
 
 /// Does all deeds while one tracer runs.
