@@ -174,6 +174,11 @@ impl Teller {
         if let (Some(places), Event::Cgroup(group)) = (&mut self.places, event) {
             places.learn(group);
         }
+        if let (Some(table), Event::Exit(_), true) = (&mut self.table, event, self.shown.lives) {
+            // A gap is told by what comes behind it, and a life ends before: its exec may be in there.
+            let untold = |class: Class| self.losses[class as usize].untold(|cpu| dropped(cpu, class));
+            table.note_untold(untold(Class::Event) + untold(Class::Quiet));
+        }
         let known = self.table.as_mut().map(|table| table.event(event));
         let Some(origin) = origin.filter(|origin| origin.class != Class::Quiet) else { return };
         let place = self.places.as_mut().map(|places| places.locate(origin.cgroups));
@@ -269,6 +274,9 @@ impl Teller {
             }
         }
         told.iter().for_each(|lost| self.tell(lost));
+        if let Some(table) = &mut self.table {
+            table.note_untold(0);
+        }
         if missed > 0 {
             self.lost(missed, now_ns, LostReason::MissedReturn);
         }

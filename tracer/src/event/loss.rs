@@ -150,6 +150,12 @@ impl LossTracker {
         }
     }
 
+    /// How many losses the CPUs' counters, which `dropped` reads, are ahead of what was told.
+    pub fn untold(&self, dropped: impl Fn(u32) -> u64) -> u64 {
+        let ahead = |(number, cpu): (usize, &Cpu)| dropped(number as u32).saturating_sub(cpu.told);
+        self.cpus.iter().enumerate().map(ahead).sum()
+    }
+
     /// How many losses were told so far.
     pub fn total(&self) -> u64 {
         self.cpus.iter().map(|cpu| cpu.told).sum()

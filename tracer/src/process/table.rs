@@ -67,6 +67,8 @@ pub struct ProcessTable {
     pub(super) snapshot: Snapshot,
     pub(super) alive: usize,
     pub(super) lost: u64,
+    /// Events that are known to be lost, and not noted yet as such.
+    untold: u64,
     pub(super) evicted: Evicted,
 }
 
@@ -99,6 +101,7 @@ impl ProcessTable {
             snapshot: Snapshot::default(),
             alive: 0,
             lost: 0,
+            untold: 0,
             evicted: Evicted::default(),
         }
     }
@@ -128,6 +131,11 @@ impl ProcessTable {
     /// Notes that events were lost: the lives of those who lived then will say so.
     pub fn note_loss(&mut self, count: u64) {
         self.lost += count;
+    }
+
+    /// Events were lost that [`Self::note_loss`] was not told of yet: lives that are told meanwhile will say so.
+    pub fn note_untold(&mut self, count: u64) {
+        self.untold = count;
     }
 
     /// Ends the wait for a snapshot; also for one that cannot be taken.
@@ -192,7 +200,7 @@ impl ProcessTable {
             _ if node.maybe_forgotten => Some(Before::Forgotten),
             _ => Some(Before::FirstSeen),
         };
-        Unseen { before, lost: self.lost - node.lost_before }
+        Unseen { before, lost: self.lost + self.untold - node.lost_before }
     }
 
     /// The same of a process that is known by its end alone.
@@ -203,6 +211,6 @@ impl ProcessTable {
             _ if self.evicted.living > 0 => Before::Forgotten,
             _ => Before::FirstSeen,
         };
-        Unseen { before: Some(before), lost: self.lost }
+        Unseen { before: Some(before), lost: self.lost + self.untold }
     }
 }

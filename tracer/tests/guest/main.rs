@@ -17,6 +17,7 @@ mod harness;
 mod hidden;
 mod limits;
 mod list;
+mod lives;
 mod probe_cli;
 mod probes;
 mod process;
@@ -38,6 +39,7 @@ fn tests() -> Vec<Test> {
     tests.extend(limits::tests());
     tests.extend(list::tests());
     tests.extend(behaviour::tests());
+    tests.extend(lives::tests());
     tests.extend(probes::tests());
     tests.extend(probe_cli::tests());
     tests

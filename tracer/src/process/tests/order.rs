@@ -193,3 +193,20 @@ fn losses_are_told_in_the_lives_that_they_fall_into() {
         "2 events were lost meanwhile, and some may have been among them"
     );
 }
+
+#[test]
+fn losses_that_are_not_told_yet_are_in_the_life_that_is() {
+    let mut table = ProcessTable::new(Limits::default());
+    let mut assembler = Assembler::default();
+    table.event(&assembler.push(&end()).unwrap().unwrap());
+    table.event(&assembler.push(&fork()).unwrap().unwrap());
+    table.note_untold(1);
+    let record = exit();
+    let event = assembler.push(&record).unwrap().unwrap();
+    let known = table.event(&event);
+    let Event::Exit(exit) = &event else { panic!("no exit") };
+    assert_eq!(
+        known.life(exit).unwrap().unseen.to_string(),
+        "1 event was lost meanwhile, which may have been one"
+    );
+}

@@ -6,14 +6,14 @@ mod ends;
 mod filters;
 mod gate;
 mod kernel;
-mod live;
+pub(crate) mod live;
 mod loss;
 mod mistakes;
 mod overhead;
 mod privilege;
 mod ptrace;
 mod stall;
-mod storm;
+pub(crate) mod storm;
 pub(crate) mod tiny;
 mod waiting;
 
