@@ -8,11 +8,8 @@ use super::{
 };
 use crate::{behaviour::live, sys::good};
 
-pub(super) const DEEDS: &[Deed] = &[
-    Deed::new("exit_codes", exit_codes),
-    Deed::new("signals", signals),
-    Deed::new("core_dump", core_dump),
-];
+pub(super) const DEEDS: &[Deed] =
+    &[Deed::new("exit_codes", exit_codes), Deed::new("signals", signals), Deed::new("core_dump", core_dump)];
 
 fn exit_codes() -> Check {
     let codes = [0, 3, 127, 128, 255];

@@ -17,8 +17,8 @@ mod execs;
 mod family;
 mod places;
 mod storm;
-mod told;
 mod threads;
+mod told;
 mod usage;
 
 use deeds::{Corpse, Waiting};
@@ -53,8 +53,8 @@ pub(crate) fn tests() -> Vec<Test> {
         let deeds = deeds().map(|deed| deed.name);
         deeds.chain([FRAME, EARLY, LATE]).map(str::to_owned).collect::<Vec<_>>()
     };
-    let played =
-        HOOKS.map(|hook| Test::batch(&format!("lives::{hook}"), 300, names(), move |cases| play(hook, cases)));
+    let played = HOOKS
+        .map(|hook| Test::batch(&format!("lives::{hook}"), 300, names(), move |cases| play(hook, cases)));
     played.into_iter().chain(storm::tests()).chain(places::tests()).collect()
 }
 
@@ -96,8 +96,18 @@ fn outlives(told: &Told, late: &Corpse) {
     assert_eq!(life["known_from"], "fork", "{life}");
     assert_eq!(life["id"].as_str(), Some(late.id_in(life).as_str()), "{life}");
     let fields = [
-        "duration_ns", "exit_code", "signal", "signal_name", "core", "user_ns", "system_ns", "max_rss_bytes",
-        "minor_faults", "major_faults", "read_chars", "written_chars",
+        "duration_ns",
+        "exit_code",
+        "signal",
+        "signal_name",
+        "core",
+        "user_ns",
+        "system_ns",
+        "max_rss_bytes",
+        "minor_faults",
+        "major_faults",
+        "read_chars",
+        "written_chars",
     ];
     for field in fields {
         assert!(life[field].is_null(), "{field}: {life}");

@@ -40,7 +40,8 @@ fn id(start: &str) -> String {
 }
 
 fn groups() -> Vec<(&'static str, Group)> {
-    let group = |path: String, container, unit, slice, pod_uid| Group { path, container, unit, slice, pod_uid };
+    let group =
+        |path: String, container, unit, slice, pod_uid| Group { path, container, unit, slice, pod_uid };
     let [docker, pod, podman, crio, bare] = ["d0c", "90d", "90d3a4", "c410", "ba4e"].map(id);
     vec![
         (
@@ -121,7 +122,9 @@ pub(super) fn tests() -> impl Iterator<Item = Test> {
     let names = HOOKS.map(str::to_owned);
     tests.push(Test::batch("lives::places::v1_named", 300, names.clone(), |cases| {
         for hook in HOOKS {
-            cases.check(hook, || v1(hook, "none,name=systemd", &format!("system.slice/docker-{}.scope", id("d1"))));
+            cases.check(hook, || {
+                v1(hook, "none,name=systemd", &format!("system.slice/docker-{}.scope", id("d1")))
+            });
         }
     }));
     tests.push(Test::batch("lives::places::v1_pids", 300, names, |cases| {
@@ -180,7 +183,9 @@ impl Group {
     fn check(&self, exec: &Value) {
         assert_eq!(exec["cgroup"], format!("/{}", self.path), "{exec}");
         match &self.container {
-            Some((runtime, id)) => assert_eq!(exec["container"], json!({"id": id, "runtime": runtime}), "{exec}"),
+            Some((runtime, id)) => {
+                assert_eq!(exec["container"], json!({"id": id, "runtime": runtime}), "{exec}")
+            }
             None => assert!(exec["container"].is_null(), "{exec}"),
         }
         assert!(exec["missing"]["container"].is_null(), "{exec}");

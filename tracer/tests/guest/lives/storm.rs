@@ -92,7 +92,8 @@ fn storm(hook: &str) {
 fn all_lost(told: &Told) -> BTreeMap<String, u64> {
     let mut lost = BTreeMap::new();
     for record in told.all("lost") {
-        *lost.entry(record["class"].as_str().unwrap().to_owned()).or_default() += record["count"].as_u64().unwrap();
+        *lost.entry(record["class"].as_str().unwrap().to_owned()).or_default() +=
+            record["count"].as_u64().unwrap();
     }
     lost
 }
@@ -101,8 +102,16 @@ fn all_lost(told: &Told) -> BTreeMap<String, u64> {
 fn lossy(hook: &str) {
     const COUNT: usize = 2_000;
     let program = tiny::program("tiny");
-    let live =
-        live::start(&["--hook", hook, "--life", "--events", "exec,fork,exit", "--buffer", "256K", "--ancestors"]);
+    let live = live::start(&[
+        "--hook",
+        hook,
+        "--life",
+        "--events",
+        "exec,fork,exit",
+        "--buffer",
+        "256K",
+        "--ancestors",
+    ]);
     live.signal(libc::SIGSTOP);
     tiny::storm(&program, hook, COUNT, WORKERS, 0);
     live.signal(libc::SIGCONT);

@@ -123,8 +123,10 @@ fn executes() -> Check {
 fn killed() -> Check {
     let corpse = bury(fork(|| {
         for _ in 0..4 {
-            thread::spawn(|| loop {
-                thread::sleep(Duration::from_secs(1));
+            thread::spawn(|| {
+                loop {
+                    thread::sleep(Duration::from_secs(1));
+                }
             });
         }
         raise(libc::SIGKILL);

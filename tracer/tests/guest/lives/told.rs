@@ -120,14 +120,18 @@ impl Told {
             let execs = life["execs"].as_array().unwrap();
             assert_eq!(find("exec").len(), execs.len(), "{life}");
             for (attempt, exec) in execs.iter().zip(find("exec")) {
-                for field in "boot_ns filename exe interpreter argv argc argv_bytes retval errno".split_whitespace() {
+                for field in
+                    "boot_ns filename exe interpreter argv argc argv_bytes retval errno".split_whitespace()
+                {
                     assert_eq!(attempt[field], exec[field], "{field}: {life} {exec}");
                 }
             }
         }
         // What ended has a life.
         let lives: BTreeSet<_> = self.all("life").map(|life| life["id"].as_str()).collect();
-        for record in self.records.iter().filter(|record| record["type"] == "fork" || record["type"] == "exit") {
+        for record in
+            self.records.iter().filter(|record| record["type"] == "fork" || record["type"] == "exit")
+        {
             assert!(lives.contains(&record["id"].as_str()), "no life: {record}");
         }
     }
