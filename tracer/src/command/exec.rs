@@ -289,7 +289,7 @@ impl Traced for Execs {
     fn tell_losses(&mut self) {
         let now = boot_ns();
         self.show.rest.poll(&self.attached.counters(), now);
-        self.show.rest.skipped(self.attached.skipped(), now);
+        self.show.rest.skipped(self.attached.skipped(), self.attached.skipped_lives(), now);
     }
 
     fn interval(&mut self) {
@@ -313,7 +313,7 @@ impl Traced for Execs {
     fn settle(&mut self) {
         let now = boot_ns();
         self.show.rest.settle(&self.attached.counters(), self.attached.pending_returns(), now);
-        self.show.rest.skipped(self.attached.skipped(), now);
+        self.show.rest.skipped(self.attached.skipped(), self.attached.skipped_lives(), now);
     }
 
     fn end(&mut self, reason: EndReason) {

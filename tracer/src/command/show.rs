@@ -47,10 +47,10 @@ pub(super) struct Teller {
     /// By class.
     losses: [LossTracker; 4],
     counts: Counts,
-    /// Lost otherwise than for want of room in the ring.
-    lost_otherwise: u64,
+    /// Lost otherwise than for want of room in the ring, by class.
+    lost_otherwise: [u64; 4],
     /// Of these the ones that the kernel skipped.
-    skipped: u64,
+    skipped: [u64; 4],
     by_hook: BTreeMap<&'static str, (Hook, u64)>,
     start_ns: u64,
 }
@@ -141,8 +141,8 @@ impl Teller {
             places,
             losses: Class::ALL.map(|class| LossTracker::new(class, cpus as usize, start_ns)),
             counts: Counts::default(),
-            lost_otherwise: 0,
-            skipped: 0,
+            lost_otherwise: [0; 4],
+            skipped: [0; 4],
             by_hook: BTreeMap::new(),
             start_ns,
         }
@@ -157,7 +157,7 @@ impl Teller {
     /// Events of a class that arrived; those that were lost; and of these the ones that have no number, since the
     /// kernel side did not see them.
     pub(super) fn account(&self, class: Class) -> (u64, u64, u64) {
-        let unnumbered = if class == Class::Event { self.lost_otherwise } else { 0 };
+        let unnumbered = self.lost_otherwise[class as usize];
         let lost = self.losses[class as usize].total() + unnumbered;
         (self.counts.arrived[class as usize], lost, unnumbered)
     }
@@ -238,18 +238,26 @@ impl Teller {
 
     /// Tells a loss that belongs to no CPU.
     pub(super) fn lost(&mut self, count: u64, now_ns: u64, reason: LostReason) {
-        let lost =
-            Lost { class: Class::Event, cpu: None, count, from_ns: self.start_ns, to_ns: now_ns, reason };
-        self.tell(&lost);
-        self.lost_otherwise += count;
+        self.lost_of(Class::Event, count, now_ns, reason);
     }
 
-    /// Tells events that the kernel skipped, `total` so far.
-    pub(super) fn skipped(&mut self, total: u64, now_ns: u64) {
-        let new = total.saturating_sub(self.skipped);
-        if new > 0 {
-            self.skipped = total;
-            self.lost(new, now_ns, LostReason::Skipped);
+    fn lost_of(&mut self, class: Class, count: u64, now_ns: u64, reason: LostReason) {
+        let lost = Lost { class, cpu: None, count, from_ns: self.start_ns, to_ns: now_ns, reason };
+        self.tell(&lost);
+        self.lost_otherwise[class as usize] += count;
+    }
+
+    /// Tells executions that the kernel skipped, and births and ends, as many as there were so far. The latter only
+    /// where they are looked for: they serve trees otherwise.
+    pub(super) fn skipped(&mut self, execs: u64, (births, ends): (u64, u64), now_ns: u64) {
+        let followed = self.shown.forks || self.shown.exits || self.table.is_some();
+        let (births, ends) = if followed { (births, ends) } else { (0, 0) };
+        for (class, total) in [(Class::Event, execs), (Class::Fork, births), (Class::Exit, ends)] {
+            let new = total.saturating_sub(self.skipped[class as usize]);
+            if new > 0 {
+                self.skipped[class as usize] = total;
+                self.lost_of(class, new, now_ns, LostReason::Skipped);
+            }
         }
     }
 
@@ -303,7 +311,7 @@ impl Teller {
             boot_ns: now_ns,
             events: self.counts.execs,
             failed: self.counts.failed,
-            lost: no_room + self.lost_otherwise,
+            lost: no_room + self.lost_otherwise.iter().sum::<u64>(),
             no_room,
             by_hook: self.by_hook.values().copied().collect(),
             duration_ns: now_ns.saturating_sub(self.start_ns),

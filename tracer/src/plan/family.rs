@@ -108,6 +108,10 @@ pub enum Skipped {
     Return,
     /// Some system call's return is not seen: it may have been a failed exec's.
     AnyCall,
+    /// A birth is not seen, or that of a thread.
+    Birth,
+    /// An end is not seen, or that of a thread.
+    End,
     /// No event by itself.
     Nothing,
 }
@@ -118,6 +122,8 @@ impl Part {
         match (self.program, self.target) {
             ("btf_exec" | "tp_exec", _) => Skipped::Success,
             ("tp_sys_exit", _) => Skipped::AnyCall,
+            ("btf_fork" | "tp_fork", _) => Skipped::Birth,
+            ("btf_exit" | "tp_exit", _) => Skipped::End,
             (_, Target::Fexit(_)) => Skipped::Return,
             _ => Skipped::Nothing,
         }

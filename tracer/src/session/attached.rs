@@ -149,6 +149,11 @@ impl Attached {
         }
     }
 
+    /// Births and ends, threads' among them, that no program saw because the kernel skipped its run.
+    pub fn skipped_lives(&self) -> (u64, u64) {
+        (self.missed(Skipped::Birth), self.missed(Skipped::End))
+    }
+
     fn missed(&self, kind: Skipped) -> u64 {
         self.misses.iter().filter(|(of, _)| *of == kind).map(|(_, info)| info.read().skipped).sum()
     }

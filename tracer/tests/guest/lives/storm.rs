@@ -124,7 +124,13 @@ fn lossy(hook: &str) {
     for (class, seen) in [("fork", forks.count()), ("exit", exits.count()), ("exec", execs.count())] {
         let lost = told.lost(class);
         assert!(lost > 0, "{class}: {}", told.said);
-        assert_eq!(seen as u64 + lost, COUNT as u64 + 100, "{class}: {lost} lost: {}", told.said);
+        let (sum, made) = (seen as u64 + lost, COUNT as u64 + 100);
+        if skips_programs(hook) {
+            // Of runs that the kernel skipped nobody knows whether they were for a thread of somebody else's.
+            assert!(sum.abs_diff(made) <= 64, "{class}: {lost} lost of {made}: {}", told.said);
+        } else {
+            assert_eq!(sum, made, "{class}: {lost} lost: {}", told.said);
+        }
     }
     unique(told.all("life"));
     told.agree();
