@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     live::{self, Ended, HOOKS, Live},
     privilege::{self, CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE},
-    tiny,
+    storm, tiny,
 };
 use crate::harness::Test;
 
@@ -62,13 +62,16 @@ fn sheds(hook: &str) {
     tiny::storm(Path::new("/nonexistent/file"), "fails", BATCH, WORKERS, libc::ENOENT);
     made += BATCH;
     let ended = live.stop();
-    accounts(&ended, made);
+    accounts(&ended, hook, made);
     changes(&ended);
     fields(&ended);
 }
 
 /// seen + withheld + lost = made, exactly.
-fn accounts(ended: &Ended, made: usize) {
+///
+/// Where the kernel skips runs at the returns of system calls, nobody knows how many of them were failed execs: that is
+/// said then, and the sum is no more than what was made.
+fn accounts(ended: &Ended, hook: &str, made: usize) {
     let shown = ended.execs().len() as u64;
     let records = ended.records();
     let withheld: u64 = of(&records, "withheld").iter().map(|record| number(record, "sampled")).sum();
@@ -76,8 +79,13 @@ fn accounts(ended: &Ended, made: usize) {
     assert_eq!(number(account, "shown"), shown, "{account}");
     assert_eq!(number(account, "withheld"), withheld, "{account}");
     assert_eq!(number(account, "lost"), ended.lost(), "{account}");
-    assert_eq!(shown + withheld + ended.lost(), made as u64, "{account}: {}", ended.said);
-    assert_eq!(number(account, "made"), made as u64, "{account}: {}", ended.said);
+    let (sum, made) = (shown + withheld + ended.lost(), made as u64);
+    assert_eq!(number(account, "made"), sum, "{account}: {}", ended.said);
+    if hook == "tracepoint" && storm::skips_programs(hook) && sum < made {
+        assert!(ended.said.contains("the kernel did not show the returns of"), "{account}: {}", ended.said);
+    } else {
+        assert_eq!(sum, made, "{account}: {}", ended.said);
+    }
     assert!(withheld > 0, "{account}");
     let said = format!("{withheld} withheld to keep below --max-overhead");
     assert!(ended.said.contains(&said), "no {said:?} in: {}", ended.said);
@@ -179,7 +187,8 @@ fn stats() {
         assert!(last["overhead"].as_f64().is_some_and(|share| share > 0.0 && share < 1.1), "{last}");
         let programs = last["programs"].as_array().expect("programs");
         let ours = programs.iter().find(|named| named["name"] == program).expect("the program");
-        assert!(number(ours, "runs") >= MADE as u64, "{ours}");
+        let skipped = ours["skipped"].as_u64().unwrap_or(0);
+        assert!(number(ours, "runs") + skipped >= MADE as u64, "{ours}");
         let each = number(ours, "time_ns") / number(ours, "runs");
         assert!((100..100_000_000).contains(&each), "{each} ns a run: {ours}");
         assert!(number(&last["ring"], "high_water_bytes") > 256, "{last}");
