@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     time::{Duration, Instant},
 };
 
@@ -118,11 +118,8 @@ impl Attached {
 
     /// Opens what it takes to say what the run costs, and to leave something out, while there is privilege.
     pub(super) fn measure(&mut self, statistics: Statistics, plan: &Plan) -> Result<(), LoadError> {
-        // SAFETY: the ring's descriptor, which outlives the use.
-        let ring = unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) };
         let programs = self.programs.iter().map(|(part, fd)| (part.program, fd.as_fd()));
-        let bytes = u64::from(plan.wishes.buffer);
-        let meter = Meter::new(statistics, programs, self.maps.all(), ring, bytes);
+        let meter = Meter::new(statistics, programs, self.maps.all(), &self.ring);
         self.meter = Some(meter.map_err(LoadError::Meter)?);
         if plan.wishes.governed {
             let shed = self.maps.named("SHED").ok_or(LoadError::Missing("map SHED"))?;
@@ -174,7 +171,7 @@ impl Attached {
     /// dropped before the record was made is in it.
     pub fn drain(&mut self, most: usize, mut record: impl FnMut(&[u8], &dyn Fn(u32, Class) -> u64)) -> usize {
         if let Some(meter) = &mut self.meter {
-            meter.look_at_ring();
+            meter.look_at_ring(&self.ring);
         }
         let stats = &self.stats;
         let dropped = |cpu, class| stats.dropped(cpu, class);

@@ -8,13 +8,13 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{BorrowedFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::FileExt,
     },
 };
 
-use super::{bpf, fdinfo::FdInfo, ring_level::RingLevel};
-use crate::overhead::{Costs, OwnCost, ProgramCost};
+use super::{bpf, fdinfo::FdInfo, ring::Ring};
+use crate::overhead::{Costs, OwnCost, ProgramCost, RingUse};
 
 /// Where the kernel says whether it keeps statistics for everybody.
 const FOR_EVERYBODY: &str = "/proc/sys/kernel/bpf_stats_enabled";
@@ -44,7 +44,7 @@ pub(super) struct Meter {
     maps: Vec<FdInfo>,
     /// Before 6.4 the kernel counts no byte of a ring (kernel/bpf/syscall.c, `bpf_map_memory_footprint`).
     ring_info: FdInfo,
-    ring: RingLevel,
+    ring: RingUse,
     own: Own,
 }
 
@@ -54,23 +54,22 @@ impl Meter {
         statistics: Statistics,
         programs: impl Iterator<Item = (&'f str, BorrowedFd<'f>)>,
         maps: impl Iterator<Item = BorrowedFd<'f>>,
-        ring: BorrowedFd<'f>,
-        ring_bytes: u64,
+        ring: &'f Ring,
     ) -> io::Result<Self> {
         let programs = programs.map(|(name, fd)| Ok((name.to_owned(), FdInfo::of(fd)?)));
         Ok(Self {
             _statistics: statistics,
             programs: programs.collect::<io::Result<_>>()?,
             maps: maps.map(FdInfo::of).collect::<io::Result<_>>()?,
-            ring_info: FdInfo::of(ring)?,
-            ring: RingLevel::map(ring, ring_bytes)?,
+            ring_info: FdInfo::of(ring.as_fd())?,
+            ring: RingUse { bytes: ring.size(), high_water_bytes: 0 },
             own: Own { statm: File::open("/proc/self/statm")? },
         })
     }
 
     /// Looks how full the ring is: before it is emptied.
-    pub(super) fn look_at_ring(&mut self) {
-        self.ring.look();
+    pub(super) fn look_at_ring(&mut self, ring: &Ring) {
+        self.ring.high_water_bytes = self.ring.high_water_bytes.max(ring.used());
     }
 
     /// Processor time of the programs and of this process so far.
@@ -81,7 +80,7 @@ impl Meter {
     }
 
     pub(super) fn costs(&self) -> Costs {
-        let ring = self.ring.level();
+        let ring = self.ring;
         let mut bpf_bytes = self.ring_info.read().memory.max(ring.bytes);
         bpf_bytes += self.maps.iter().map(|info| info.read().memory).sum::<u64>();
         let program = |(name, info): &(String, FdInfo)| {

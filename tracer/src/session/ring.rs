@@ -16,10 +16,12 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     ptr::NonNull,
     sync::atomic::{AtomicU32, AtomicU64, Ordering, fence},
 };
+
+use super::mapping::{Access, Mapping};
 
 /// How much of the data is mapped at once, where no record is longer.
 const WINDOW: u64 = 256 << 10;
@@ -57,9 +59,9 @@ impl Ring {
     pub(super) fn map(fd: OwnedFd, size: u32) -> io::Result<Self> {
         // SAFETY: no precondition.
         let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
-        let consumer = Mapping::new(&fd, libc::PROT_READ | libc::PROT_WRITE, 0, page)?;
-        let producer = Mapping::new(&fd, libc::PROT_READ, page, page)?;
-        let at = consumer.position().load(Ordering::Acquire);
+        let consumer = Mapping::new(fd.as_fd(), Access::Write, 0, page as usize)?;
+        let producer = Mapping::new(fd.as_fd(), Access::Read, page, page as usize)?;
+        let at = position(&consumer).load(Ordering::Acquire);
         Ok(Self {
             fd,
             page,
@@ -79,7 +81,7 @@ impl Ring {
         loop {
             if self.at == self.produced {
                 self.settle();
-                self.produced = self.producer.position().load(Ordering::Acquire);
+                self.produced = position(&self.producer).load(Ordering::Acquire);
                 if self.at == self.produced {
                     return false;
                 }
@@ -104,12 +106,22 @@ impl Ring {
             }
             self.at = after;
             // Pairs with the producer's load of it, before it takes the room.
-            self.consumer.position().store(after, Ordering::Release);
+            position(&self.consumer).store(after, Ordering::Release);
             self.moved = true;
             if wanted {
                 return true;
             }
         }
+    }
+
+    /// How many bytes there are that this reader has not given back.
+    pub(super) fn used(&self) -> u64 {
+        position(&self.producer).load(Ordering::Relaxed).saturating_sub(self.at).min(self.size)
+    }
+
+    /// Bytes of data.
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 
     /// Whether the position was published since the last time. Then either what is read from now on is new, or its
@@ -133,15 +145,16 @@ impl Ring {
     /// Where the next `len` bytes of the ring lie.
     fn bytes(&mut self, len: u64) -> Option<NonNull<u8>> {
         let offset = self.at & (self.size - 1);
-        let within =
-            |window: &Window| offset >= window.start && offset + len <= window.start + window.mapping.len;
+        let within = |window: &Window| {
+            offset >= window.start && offset + len <= window.start + window.mapping.len() as u64
+        };
         if !self.window.as_ref().is_some_and(within) {
             self.window = None;
             self.window = Some(self.open(offset, len)?);
         }
         let window = self.window.as_ref()?;
         // SAFETY: inside of the window.
-        Some(unsafe { window.mapping.start.add((offset - window.start) as usize) })
+        Some(unsafe { window.mapping.start().add((offset - window.start) as usize) })
     }
 
     /// A window from the page of `offset` on, which has `len` bytes there: as large as usual, if there is memory.
@@ -151,11 +164,17 @@ impl Ring {
         let usual = WINDOW.min(self.size);
         let data = 2 * self.page;
         let open = |bytes| {
-            let mapping = Mapping::new(&self.fd, libc::PROT_READ, data + start, bytes).ok()?;
+            let mapping = Mapping::new(self.fd.as_fd(), Access::Read, data + start, bytes as usize).ok()?;
             Some(Window { mapping, start })
         };
         // A header that no producer writes must not make for a window beyond the data.
         (start + needed <= 2 * self.size).then(|| open(needed.max(usual)).or_else(|| open(needed))).flatten()
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -166,49 +185,10 @@ impl AsRawFd for Ring {
     }
 }
 
-/// Memory that is shared with the kernel.
-struct Mapping {
-    start: NonNull<u8>,
-    len: u64,
-}
-
-// SAFETY: the mapping belongs to this value alone.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(fd: &OwnedFd, protection: i32, offset: u64, len: u64) -> io::Result<Self> {
-        let offset = i64::try_from(offset).map_err(io::Error::other)?;
-        // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let address = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len as usize,
-                protection,
-                libc::MAP_SHARED,
-                fd.as_raw_fd(),
-                offset,
-            )
-        };
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start =
-            NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap gave a null address"))?;
-        Ok(Self { start, len })
-    }
-
-    /// The position at its beginning.
-    fn position(&self) -> &AtomicU64 {
-        // SAFETY: a page at the least, and aligned as one; shared, hence an atomic.
-        unsafe { self.start.cast::<AtomicU64>().as_ref() }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made in `new`, which nobody else knows.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len as usize) };
-    }
+/// The position at the beginning of a page.
+fn position(page: &Mapping) -> &AtomicU64 {
+    // SAFETY: a page at the least, and aligned as one; shared, hence an atomic.
+    unsafe { page.start().cast::<AtomicU64>().as_ref() }
 }
 
 #[cfg(test)]
@@ -303,7 +283,7 @@ mod tests {
             let record = vec![number; 60_000];
             assert!(producer.put(0, &record));
             assert_eq!(taken(&mut ring), Some(record));
-            assert_eq!(ring.window.as_ref().unwrap().mapping.len, WINDOW);
+            assert_eq!(ring.window.as_ref().unwrap().mapping.len() as u64, WINDOW);
         }
         let long = vec![7; 2 * WINDOW as usize];
         assert!(producer.put(0, &long));

@@ -11,7 +11,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use super::bpf;
+use super::{
+    bpf,
+    mapping::{Access, Mapping},
+};
 
 /// How many tasks are told with one read: the program writes a byte for each (tracer-ebpf, `hooks/iter.rs`).
 const TASKS: usize = 256;
@@ -21,7 +24,7 @@ const COUNTS: usize = 16;
 /// An iterator over the tasks, ready to be read.
 pub(super) struct Snapshot {
     iterator: File,
-    counts: super::stats::Shared,
+    counts: Mapping,
 }
 
 /// What a snapshot came to.
@@ -36,7 +39,7 @@ impl Snapshot {
     pub(super) fn open(program: BorrowedFd<'_>, counts: BorrowedFd<'_>) -> io::Result<Self> {
         let link = bpf::iterator_link(program)?;
         let iterator = File::from(bpf::iterator(link.as_fd())?);
-        Ok(Self { iterator, counts: super::stats::Shared::map(counts, COUNTS)? })
+        Ok(Self { iterator, counts: Mapping::new(counts, Access::Read, 0, COUNTS)? })
     }
 
     /// Tells some tasks more; false at the end of the list. The ring has to be emptied in between.

@@ -1,77 +1,35 @@
 //! The kernel side's counters, read through shared memory: no system call, no capability.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, BorrowedFd},
-    ptr::NonNull,
-};
+use std::{io, os::fd::BorrowedFd};
 
 use tracer_common::{Class, ClassStats, CpuStats};
 
-/// An array map, mapped into memory to be read.
-pub(super) struct Shared {
-    start: NonNull<u8>,
-    bytes: usize,
-}
-
-// SAFETY: the mapping is read-only shared memory, and belongs to this value alone.
-unsafe impl Send for Shared {}
-
-impl Shared {
-    pub(super) fn map(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
-        // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let address = unsafe {
-            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, fd.as_raw_fd(), 0)
-        };
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start =
-            NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap gave a null address"))?;
-        Ok(Self { start, bytes })
-    }
-
-    /// The word at an offset, as it is now; 0 beyond the end.
-    pub(super) fn word(&self, offset: usize) -> u64 {
-        if !offset.is_multiple_of(8) || offset + 8 > self.bytes {
-            return 0;
-        }
-        // SAFETY: inside the mapping, and aligned; the kernel writes there meanwhile, hence volatile.
-        unsafe { self.start.add(offset).cast::<u64>().read_volatile() }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made in `map`, which nobody else knows.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
-    }
-}
+use super::mapping::{Access, Mapping};
 
 /// The map STATS, mapped into memory.
 pub(super) struct Stats {
-    shared: Shared,
+    mapping: Mapping,
     cpus: usize,
 }
 
 impl Stats {
     pub(super) fn map(fd: BorrowedFd<'_>, cpus: u32) -> io::Result<Self> {
         let cpus = cpus as usize;
-        Ok(Self { shared: Shared::map(fd, cpus * size_of::<CpuStats>())?, cpus })
+        Ok(Self { mapping: Mapping::new(fd, Access::Read, 0, cpus * size_of::<CpuStats>())?, cpus })
     }
 
     /// A CPU's count of drops of a class, as it is now; 0 for a CPU that does not exist.
     pub(super) fn dropped(&self, cpu: u32, class: Class) -> u64 {
         let block = cpu as usize * size_of::<CpuStats>();
         let account = class as usize * size_of::<ClassStats>();
-        self.shared.word(block + account + std::mem::offset_of!(ClassStats, dropped))
+        self.mapping.word(block + account + std::mem::offset_of!(ClassStats, dropped))
     }
 
     /// The counters of every CPU, as they are now.
     pub(super) fn read(&self) -> Counters {
         let cpus = (0..self.cpus).map(|cpu| {
             // SAFETY: inside the mapping; the kernel writes there meanwhile, hence volatile.
-            unsafe { self.shared.start.cast::<CpuStats>().add(cpu).read_volatile() }
+            unsafe { self.mapping.start().cast::<CpuStats>().add(cpu).read_volatile() }
         });
         Counters { cpus: cpus.collect() }
     }
