@@ -118,8 +118,6 @@ pub mod life_flag {
     pub const EXE_DELETED: u32 = 1 << 2;
     /// More threads than are looked at: what is summed up over threads is too small.
     pub const THREADS_CUT: u32 = 1 << 3;
-    /// The process has had several threads.
-    pub const THREADED: u32 = 1 << 4;
 }
 
 /// Bits of [`Exit::missing`] beside those of [`crate::field`].

@@ -12,6 +12,7 @@ use crate::{
     cgroup, emit,
     filter::{self, Outcome},
     kernel::{self, Space, follow, read},
+    life::PF_KTHREAD,
     maps::{knob, offset},
     path::{self, Walk},
     scratch::{self, RECORD, Scratch, Slot, get, set},
@@ -23,8 +24,6 @@ const AT_FDCWD: i32 = -100;
 const PATH_MAX: u32 = 4096;
 /// Longest interpreter line that the kernel reads (`BINPRM_BUF_SIZE`).
 const BINPRM_BUF_SIZE: u32 = 256;
-/// include/linux/sched.h: a kernel thread.
-const PF_KTHREAD: u32 = 0x0020_0000;
 const S_ISUID: u16 = 0o4000;
 const S_ISGID: u16 = 0o2000;
 const _: () = assert!(size_of::<Exec>() < RECORD);

@@ -19,15 +19,14 @@ use crate::{
     maps::{ENDED, LIFE_WORK, knob, offset},
     scratch::{Cell, Slot},
     shed,
+    tree::NOEXIST,
 };
 
 /// include/linux/sched.h
 const PF_EXITING: u32 = 0x4;
-const PF_KTHREAD: u32 = 0x0020_0000;
+pub(crate) const PF_KTHREAD: u32 = 0x0020_0000;
 /// include/linux/sched/signal.h: `group_exit_code` is the process' status.
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
-/// `BPF_NOEXIST`
-const NOEXIST: u64 = 1;
 
 /// How many threads are summed up at most: rounds of rounds, see [`crate::strings`].
 const BATCH: u32 = 32;
@@ -118,20 +117,23 @@ fn is_quiet(event: u32, class: Class, comm: &[u64; 2]) -> Option<bool> {
     }
 }
 
+/// The id and the flags of a task that is a process: the first thread of its group.
+#[inline(always)]
+pub(crate) fn process(task: u64) -> Option<(u32, u32)> {
+    let pid = read::<u32>(task, offset!(task_pid))?;
+    let tgid = read::<u32>(task, offset!(task_tgid))?;
+    let flags = read::<u32>(task, offset!(task_flags))?;
+    (pid == tgid).then_some((pid, flags))
+}
+
 /// A task was made by the current one.
 #[inline(always)]
 pub(crate) fn forked(hook: Hook, child: u64) {
     if knob!(follow) & (told::FORK | told::TABLE) == 0 {
         return;
     }
-    let (Some(pid), Some(tgid), Some(flags)) = (
-        read::<u32>(child, offset!(task_pid)),
-        read::<u32>(child, offset!(task_tgid)),
-        read::<u32>(child, offset!(task_flags)),
-    ) else {
-        return;
-    };
-    if pid != tgid || flags & PF_KTHREAD != 0 {
+    let Some((pid, flags)) = process(child) else { return };
+    if flags & PF_KTHREAD != 0 {
         return;
     }
     let who = who(child, pid);
@@ -215,7 +217,7 @@ pub(crate) fn exited(hook: Hook, task: u64) {
     let (cgroups, unplaced) = cgroup::of_task(Slot::Exit, task);
     let Some(work) = LIFE_WORK.get_ptr_mut(0) else { return };
     // SAFETY: a map's value.
-    let threads = unsafe { sum_up(work, signal, task) };
+    let whole = unsafe { sum_up(work, signal, task) };
     let class = if quiet { Class::Quiet } else { Class::Exit };
     emit::fixed(class, |exit: *mut Exit, seq| {
         let mut missing = who.missing | unplaced;
@@ -253,9 +255,7 @@ pub(crate) fn exited(hook: Hook, task: u64) {
             uid: who.uid,
             gid: who.gid,
             status,
-            flags: if quiet { life_flag::QUIET } else { 0 }
-                | if threads > 1 { life_flag::THREADED } else { 0 }
-                | if threads > MAX_THREADS { life_flag::THREADS_CUT } else { 0 },
+            flags: if quiet { life_flag::QUIET } else { 0 } | if whole { 0 } else { life_flag::THREADS_CUT },
             comm: [0; 16],
         };
         // SAFETY: `exit` has room for the record.
@@ -299,10 +299,9 @@ pub(crate) struct Work {
 }
 
 /// Sums up what the process' threads used: those that are gone, which the process keeps, and those that are there
-/// still (kernel/sched/cputime.c, `thread_group_cputime`). How many the latter are; one more than [`MAX_THREADS`] if
-/// there are more than are looked at.
+/// still (kernel/sched/cputime.c, `thread_group_cputime`). Whether that was all of the latter.
 #[inline(always)]
-unsafe fn sum_up(work: *mut Work, signal: u64, task: u64) -> u32 {
+unsafe fn sum_up(work: *mut Work, signal: u64, task: u64) -> bool {
     // SAFETY: the caller promises a map's value.
     unsafe {
         Cell::set(&raw mut (*work).missing, 0);
@@ -325,7 +324,7 @@ unsafe fn sum_up(work: *mut Work, signal: u64, task: u64) -> u32 {
         match read::<u32>(signal, offset!(signal_nr_threads)) {
             Some(1) => {
                 add(work, task);
-                1
+                true
             }
             _ => {
                 let head = signal + u64::from(offset!(signal_thread_head));
@@ -333,10 +332,10 @@ unsafe fn sum_up(work: *mut Work, signal: u64, task: u64) -> u32 {
                 Cell::set(&raw mut (*work).link, follow(head, 0));
                 for _ in 0..MAX_THREADS / BATCH {
                     if add_threads(0) == 0 {
-                        return 2;
+                        return true;
                     }
                 }
-                MAX_THREADS + 1
+                false
             }
         }
     }

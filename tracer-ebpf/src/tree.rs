@@ -10,8 +10,8 @@ use crate::{
     maps::{TREE, knob, offset},
 };
 
-/// `BPF_NOEXIST`: only a process that is not there yet.
-const NOEXIST: u64 = 1;
+/// `BPF_NOEXIST`: only a key that is not there yet.
+pub(crate) const NOEXIST: u64 = 1;
 
 /// A task was created by `parent`: follow it if it is a process of the tree.
 #[inline(always)]

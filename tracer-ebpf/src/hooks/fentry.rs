@@ -41,7 +41,7 @@ fn btf_exec(ctx: BtfTracePointContext) -> i32 {
 fn btf_fork(ctx: BtfTracePointContext) -> i32 {
     let _off = preempt::off();
     // Numbers, not typed pointers: global functions take no others.
-    if let (Some(parent), Some(child)) = (number(&ctx, 0), number(&ctx, 1)) {
+    if let (Some(parent), Some(child)) = (argument(&ctx, 0), argument(&ctx, 1)) {
         tracepoint::forked(Hook::Fentry, parent, child);
     }
     0
@@ -56,17 +56,11 @@ fn btf_exit(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// An argument of a tracepoint, copied out of the context as plain memory.
-#[inline(always)]
-fn number(ctx: &BtfTracePointContext, number: u32) -> Option<u64> {
-    read(ctx.as_ptr() as u64, number * 8)
-}
-
 /// An argument, copied out of the context as plain memory. The verifier does not let every argument
 /// be loaded (kernel/bpf/btf.c, `btf_ctx_access`): up to 6.12 none that points to a pointer, and on
 /// 5.10 none whose type is only declared where its function is defined, such as `pt_regs`.
 #[inline(always)]
-fn argument(ctx: &FExitContext, number: u32) -> Option<u64> {
+fn argument(ctx: &impl EbpfContext, number: u32) -> Option<u64> {
     read(ctx.as_ptr() as u64, number * 8)
 }
 

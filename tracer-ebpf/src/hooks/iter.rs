@@ -12,13 +12,11 @@ use tracer_common::{Alive, Hook, Kind, cut, field, life_flag};
 use crate::{
     cgroup, emit,
     kernel::{follow, read},
-    life::{self, header},
+    life::{self, PF_KTHREAD, header},
     maps::{SNAPSHOT, knob, offset},
     path::{self, Walk},
     scratch::{self, Slot, get, set},
 };
-
-const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// include/linux/bpf.h, `struct bpf_iter__task`: pointers to `struct bpf_iter_meta`, whose first member is a pointer
 /// to the `struct seq_file`, and to the task, null at the end.
@@ -44,16 +42,9 @@ extern "C" fn iter_alive(ctx: *mut c_void) -> i32 {
 /// Tells a process.
 #[inline(always)]
 fn alive(task: u64) {
-    let (Some(pid), Some(tgid), Some(flags)) = (
-        read::<u32>(task, offset!(task_pid)),
-        read::<u32>(task, offset!(task_tgid)),
-        read::<u32>(task, offset!(task_flags)),
-    ) else {
-        return;
-    };
-    let signal = follow(task, offset!(task_signal));
+    let Some((pid, flags)) = life::process(task) else { return };
     // One that has ended tells so itself.
-    if pid != tgid || read::<u32>(signal, offset!(signal_live)) == Some(0) {
+    if life::none_is_left(task) {
         return;
     }
     let number = knob!(alive_slot);
