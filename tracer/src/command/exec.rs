@@ -61,7 +61,7 @@ fn prepare(config: &ExecConfig) -> Result<Prepared, Outcome> {
     let hierarchies = match &config.places {
         Some(_) => Some(host::v1_hierarchies().map_err(|e| {
             Outcome::HostCannot(format!(
-                "/proc/self/cgroup cannot be read: {e}; --place never works without it"
+                "/proc/self/cgroup cannot be read: {e}; --place=never works without it"
             ))
         })?),
         None => None,
@@ -203,7 +203,7 @@ fn snapshot(attached: &mut Attached, show: &mut Show) {
             counts.dropped
         ),
         Some(Err(reason)) => {
-            show.rest.no_snapshot();
+            show.teller.no_snapshot();
             eprintln!("tracer: processes that were there before the trace are not known: {reason}");
         }
     }
@@ -232,7 +232,7 @@ impl Prepared {
             buffer_bytes: u64::from(config.buffer_bytes),
             unavailable: &self.plan.unavailable,
         };
-        show.rest.sink.start(&start, &mut show.rest.batch.bytes);
+        show.teller.sink.start(&start, &mut show.teller.batch.bytes);
         let mut attached = self.started.attached;
         snapshot(&mut attached, &mut show);
         session::memory::settle();
@@ -258,6 +258,14 @@ struct Execs {
     end: Option<End>,
 }
 
+impl Execs {
+    /// Where nobody follows processes, /proc need not be asked for their births and ends.
+    fn tell_skipped(&mut self, now_ns: u64) {
+        let lives = if self.show.teller.follows() { self.attached.skipped_lives() } else { (0, 0) };
+        self.show.teller.skipped(self.attached.skipped(), lives, now_ns);
+    }
+}
+
 impl AsRawFd for Execs {
     fn as_raw_fd(&self) -> RawFd {
         self.attached.as_raw_fd()
@@ -271,35 +279,35 @@ impl Traced for Execs {
     }
 
     fn batch(&mut self) -> &mut Batch {
-        &mut self.show.rest.batch
+        &mut self.show.teller.batch
     }
 
     fn events(&self) -> u64 {
-        self.show.rest.events()
+        self.show.teller.events()
     }
 
     fn refresh(&mut self) {
-        self.show.rest.sink.set_clock(wall_clock());
-        self.show.rest.sink.refresh_users();
+        self.show.teller.sink.set_clock(wall_clock());
+        self.show.teller.sink.refresh_users();
         if let Some(load) = &mut self.load {
-            load.look(&mut self.attached, &mut self.show.rest);
+            load.look(&mut self.attached, &mut self.show.teller);
         }
     }
 
     fn tell_losses(&mut self) {
         let now = boot_ns();
-        self.show.rest.poll(&self.attached.counters(), now);
-        self.show.rest.skipped(self.attached.skipped(), self.attached.skipped_lives(), now);
+        self.show.teller.poll(&self.attached.counters(), now);
+        self.tell_skipped(now);
     }
 
     fn interval(&mut self) {
         if let Some(load) = &mut self.load {
-            load.tell(&self.attached, &mut self.show.rest);
+            load.tell(&self.attached, &mut self.show.teller);
         }
     }
 
     fn measure_terminal(&mut self) {
-        self.show.rest.sink.set_columns(columns(&self.to));
+        self.show.teller.sink.set_columns(columns(&self.to));
     }
 
     fn tree_size(&self) -> i64 {
@@ -312,19 +320,19 @@ impl Traced for Execs {
 
     fn settle(&mut self) {
         let now = boot_ns();
-        self.show.rest.settle(&self.attached.counters(), self.attached.pending_returns(), now);
-        self.show.rest.skipped(self.attached.skipped(), self.attached.skipped_lives(), now);
+        self.show.teller.settle(&self.attached.counters(), self.attached.pending_returns(), now);
+        self.tell_skipped(now);
     }
 
     fn end(&mut self, reason: EndReason) {
         if let Some(load) = &mut self.load {
-            load.finish(&self.attached, &mut self.show.rest);
+            load.finish(&self.attached, &mut self.show.teller);
         }
-        let mut end = self.show.rest.end(reason, boot_ns());
+        let mut end = self.show.teller.end(reason, boot_ns());
         if let Some(load) = &self.load {
-            end.accounts = load.accounts(&self.attached, &self.show.rest);
+            end.accounts = load.accounts(&self.attached, &self.show.teller);
         }
-        self.show.rest.sink.end(&end, &mut self.show.rest.batch.bytes);
+        self.show.teller.sink.end(&end, &mut self.show.teller.batch.bytes);
         self.end = Some(end);
     }
 

@@ -67,7 +67,7 @@ pub(super) struct Load {
 impl Load {
     /// `None` if nobody asked what the run costs.
     pub(super) fn new(config: &ExecConfig, plan: &Plan, attached: &Attached) -> Option<Self> {
-        if config.stats == StatsWanted::Never && config.max_overhead.is_none() {
+        if !plan.wishes.stats {
             return None;
         }
         let followed = EVENTS.iter().filter(|(_, bit)| plan.knobs.follow & bit != 0);

@@ -9,8 +9,8 @@ use tracer_common::{Cgroups, Class, Hook};
 
 use crate::{
     event::{Assembler, End, EndReason, Event, Followed, LossTracker, Lost, LostReason, Value},
-    place::{Located, PlaceFilter, Places},
-    process::{Life, ProcessTable},
+    place::{PlaceFilter, Places},
+    process::ProcessTable,
     session::Counters,
     sink::{Around, Batch, Sink},
 };
@@ -32,7 +32,7 @@ pub(super) struct Shown {
 /// The way of records to the output.
 pub(super) struct Show {
     assembler: Assembler,
-    pub(super) rest: Teller,
+    pub(super) teller: Teller,
 }
 
 /// What becomes of events.
@@ -78,47 +78,29 @@ struct Origin<'a> {
 impl<'a> Origin<'a> {
     /// `None`: it is no event of its own.
     fn of(event: &Event<'a>) -> Option<Self> {
-        let class = |own, quiet| if quiet { Class::Quiet } else { own };
-        Some(match event {
-            Event::Exec(e) => Self {
-                class: class(Class::Event, e.quiet),
-                cpu: e.cpu,
-                seq: e.seq,
-                boot_ns: e.boot_ns,
-                cgroups: e.cgroups,
-            },
-            Event::Fork(e) => Self {
-                class: class(Class::Fork, e.quiet),
-                cpu: e.cpu,
-                seq: e.seq,
-                boot_ns: e.boot_ns,
-                cgroups: e.cgroups,
-            },
-            Event::Exit(e) => Self {
-                class: class(Class::Exit, e.quiet),
-                cpu: e.cpu,
-                seq: e.seq,
-                boot_ns: e.boot_ns,
-                cgroups: e.cgroups,
-            },
+        let (own, quiet, cpu, seq, boot_ns, cgroups) = match event {
+            Event::Exec(e) => (Class::Event, e.quiet, e.cpu, e.seq, e.boot_ns, e.cgroups),
+            Event::Fork(e) => (Class::Fork, e.quiet, e.cpu, e.seq, e.boot_ns, e.cgroups),
+            Event::Exit(e) => (Class::Exit, e.quiet, e.cpu, e.seq, e.boot_ns, e.cgroups),
             Event::Alive(_) | Event::AliveEnd(_) | Event::Cgroup(_) => return None,
-        })
+        };
+        Some(Self { class: if quiet { Class::Quiet } else { own }, cpu, seq, boot_ns, cgroups })
     }
 }
 
 impl Show {
-    pub(super) fn new(assembler: Assembler, rest: Teller) -> Self {
-        Self { assembler, rest }
+    pub(super) fn new(assembler: Assembler, teller: Teller) -> Self {
+        Self { assembler, teller }
     }
 
     /// Takes one record of the ring. `dropped` reads a CPU's counter of a class.
     pub(super) fn record(&mut self, record: &[u8], dropped: &dyn Fn(u32, Class) -> u64, now_ns: u64) {
         match self.assembler.push(record) {
-            Ok(Some(event)) => self.rest.event(&event, dropped),
+            Ok(Some(event)) => self.teller.event(&event, dropped),
             Ok(None) => {}
             Err(error) => {
                 eprintln!("tracer: a record cannot be understood, which is a bug: {error}");
-                self.rest.lost(1, now_ns, LostReason::Undecodable);
+                self.teller.lost(1, now_ns, LostReason::Undecodable);
             }
         }
     }
@@ -182,7 +164,7 @@ impl Teller {
         let known = self.table.as_mut().map(|table| table.event(event));
         let Some(origin) = origin.filter(|origin| origin.class != Class::Quiet) else { return };
         let place = self.places.as_mut().map(|places| places.locate(origin.cgroups));
-        if place.is_some_and(|place: Located<'_>| !self.shown.places.passes(place)) {
+        if place.is_some_and(|place| !self.shown.places.passes(place)) {
             return;
         }
         let (shown, counts, out) = (&self.shown, &mut self.counts, &mut self.batch.bytes);
@@ -247,11 +229,13 @@ impl Teller {
         self.lost_otherwise[class as usize] += count;
     }
 
-    /// Tells executions that the kernel skipped, and births and ends, as many as there were so far. The latter only
-    /// where they are looked for: they serve trees otherwise.
+    /// Are births and ends told, or needed to know processes? Otherwise they serve trees alone.
+    pub(super) fn follows(&self) -> bool {
+        self.shown.forks || self.shown.exits || self.table.is_some()
+    }
+
+    /// Tells executions that the kernel skipped, and births and ends, as many as there were so far.
     pub(super) fn skipped(&mut self, execs: u64, (births, ends): (u64, u64), now_ns: u64) {
-        let followed = self.shown.forks || self.shown.exits || self.table.is_some();
-        let (births, ends) = if followed { (births, ends) } else { (0, 0) };
         for (class, total) in [(Class::Event, execs), (Class::Fork, births), (Class::Exit, ends)] {
             let new = total.saturating_sub(self.skipped[class as usize]);
             if new > 0 {
@@ -294,7 +278,6 @@ impl Teller {
     pub(super) fn end(&mut self, reason: EndReason, now_ns: u64) -> End {
         if let (Some(table), true) = (&self.table, self.shown.lives) {
             for (known, life) in table.unfinished(now_ns) {
-                let life: Life<'_> = life;
                 let around = Around {
                     ancestors: self.shown.ancestors.map(|most| known.ancestors(most)),
                     branch: self.shown.branches.then(|| known.branch()),
@@ -306,7 +289,6 @@ impl Teller {
             }
         }
         let no_room = self.losses.iter().map(LossTracker::total).sum();
-        let followed = self.shown.forks || self.shown.exits || self.table.is_some();
         End {
             boot_ns: now_ns,
             events: self.counts.execs,
@@ -318,7 +300,7 @@ impl Teller {
             reason,
             undelivered: 0,
             accounts: Vec::new(),
-            followed: followed.then(|| Followed {
+            followed: self.follows().then(|| Followed {
                 forks: self.counts.forks,
                 exits: self.counts.exits,
                 lives: self.counts.lives,

@@ -69,6 +69,6 @@ pub const fn class_name(class: Class) -> &'static str {
         Class::Event => "exec",
         Class::Fork => "fork",
         Class::Exit => "exit",
-        Class::Quiet => "quiet",
+        Class::Quiet => "table",
     }
 }

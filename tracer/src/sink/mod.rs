@@ -15,8 +15,10 @@ mod summary;
 mod table;
 mod time;
 
+use tracer_common::Class;
+
 use crate::event::{
-    ClassWithheld, End, ExecEvent, ExitEvent, ForkEvent, Lost, Overhead, Start, Stats, WallClock,
+    ClassWithheld, End, ExecEvent, ExitEvent, ForkEvent, Lost, Overhead, Start, Stats, WallClock, class_name,
 };
 use crate::place::Located;
 use crate::process::{Ancestors, Branch, Life};
@@ -53,20 +55,12 @@ pub struct Around<'a> {
     pub branch: Option<Branch<'a>>,
 }
 
-/// What a class of events is called, in JSON and for people.
-struct Class {
-    name: &'static str,
-    noun: &'static str,
-}
-
-fn class(lost: &Lost) -> Class {
-    let (name, noun) = match lost.class {
-        tracer_common::Class::Event => ("exec", "exec"),
-        tracer_common::Class::Fork => ("fork", "fork"),
-        tracer_common::Class::Exit => ("exit", "exit"),
-        tracer_common::Class::Quiet => ("table", "unshown event"),
-    };
-    Class { name, noun }
+/// What events of a loss are called, for people.
+fn noun(lost: &Lost) -> &'static str {
+    match lost.class {
+        Class::Quiet => "unshown event",
+        class => class_name(class),
+    }
 }
 
 /// Where a run's records are rendered. Closed: a new form is a new variant.
@@ -126,9 +120,9 @@ impl Sink {
     /// Appends a loss.
     pub fn lost(&mut self, lost: &Lost, out: &mut Vec<u8>) {
         match self {
-            Self::Table(table) => table.lost(lost, class(lost).noun, out),
-            Self::Tree(tree) => tree.lost(lost, class(lost).noun, out),
-            Self::Json(clock) => json::lost(lost, class(lost).name, *clock, out),
+            Self::Table(table) => table.lost(lost, noun(lost), out),
+            Self::Tree(tree) => tree.lost(lost, noun(lost), out),
+            Self::Json(clock) => json::lost(lost, class_name(lost.class), *clock, out),
         }
     }
 
