@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::json;
-use tracer::host::{HostFacts, Lockdown};
+use tracer::host::HostFacts;
 use tracer::plan::{self, Wishes};
 use tracer::profiles::{self, KernelProfile};
 use tracer::session;
@@ -41,17 +41,6 @@ pub(crate) fn measure() -> Result<()> {
 
 /// A host that runs this kernel.
 fn facts(kernel: &KernelProfile) -> HostFacts {
-    HostFacts {
-        release: kernel.name.clone(),
-        version: (kernel.version.major.into(), kernel.version.minor.into()),
-        btf: Ok(Arc::clone(&kernel.btf)),
-        capabilities: u64::MAX,
-        lockdown: Lockdown::None,
-        perf_event_paranoid: None,
-        unprivileged_bpf_disabled: None,
-        kprobe_pmu: true,
-        cgroups: true,
-        tracefs: None,
-        possible_cpus: 4,
-    }
+    let version = (kernel.version.major.into(), kernel.version.minor.into());
+    HostFacts::of_kernel(&kernel.name, version, Arc::clone(&kernel.btf), 4)
 }

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tracer::enrich::Users;
 use tracer::event::simulate::SimulatedExec;
-use tracer::event::{Assembler, WallClock};
-use tracer::sink::{Colour, Look, Sink, Table};
+use tracer::event::{Assembler, Event, WallClock};
+use tracer::sink::{Around, Colour, Look, Sink, Table};
 
 use crate::least;
 
@@ -47,8 +47,8 @@ pub(crate) fn measure() -> Result<()> {
             for exec in execs.iter().cycle().take(EVENTS) {
                 for record in exec {
                     let event = black_box(assembler.push(black_box(record))?);
-                    if let (Some(event), Some(sink)) = (event, &mut sink) {
-                        sink.exec(&event, &mut out);
+                    if let (Some(Event::Exec(event)), Some(sink)) = (event, &mut sink) {
+                        sink.exec(&event, Around::default(), &mut out);
                     }
                 }
                 if out.len() >= BATCH {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tracer::{
-    host::{HostFacts, Lockdown},
+    host::HostFacts,
     plan::{self, CannotPlan, Cgroup, Follow, Places, Wishes},
     profiles::{self, KernelProfile},
     session,
@@ -14,19 +14,8 @@ use tracer::{
 };
 
 fn facts(kernel: &KernelProfile) -> HostFacts {
-    HostFacts {
-        release: kernel.name.clone(),
-        version: (kernel.version.major.into(), kernel.version.minor.into()),
-        btf: Ok(Arc::clone(&kernel.btf)),
-        capabilities: u64::MAX,
-        lockdown: Lockdown::None,
-        perf_event_paranoid: None,
-        unprivileged_bpf_disabled: None,
-        kprobe_pmu: true,
-        cgroups: true,
-        tracefs: None,
-        possible_cpus: 4,
-    }
+    let version = (kernel.version.major.into(), kernel.version.minor.into());
+    HostFacts::of_kernel(&kernel.name, version, Arc::clone(&kernel.btf), 4)
 }
 
 /// Each knob alone, all together, and each group of members absent.

@@ -45,6 +45,8 @@ fn clippy() -> Result<()> {
     let mut command = cargo();
     command
         .args(["clippy", "--workspace", "--exclude", "tracer-ebpf", "--all-targets"])
+        // What is behind a feature is ours too: the fuzzer, the benchmarks' program.
+        .args(["--features", "tracer/generate,tracer/bench"])
         .args(["--", "-D", "warnings"])
         .env(build::OBJECT_VARIABLE, object);
     check(&mut command, "cargo clippy")

@@ -106,6 +106,24 @@ impl HostFacts {
         })
     }
 
+    /// A host of which only the kernel is known: it withholds nothing. For plans that are made for another kernel than the
+    /// running one.
+    pub fn of_kernel(release: &str, version: (u32, u32), btf: Arc<Btf>, possible_cpus: u32) -> Self {
+        Self {
+            release: release.to_owned(),
+            version,
+            btf: Ok(btf),
+            capabilities: u64::MAX,
+            lockdown: Lockdown::None,
+            perf_event_paranoid: None,
+            unprivileged_bpf_disabled: None,
+            kprobe_pmu: true,
+            cgroups: true,
+            tracefs: None,
+            possible_cpus,
+        }
+    }
+
     /// Does this process have the capability? CAP_SYS_ADMIN stands for the narrower ones.
     pub fn has(&self, capability: Capability) -> bool {
         let bit = |c: Capability| self.capabilities & (1 << c as u32) != 0;

@@ -15,19 +15,8 @@ mod refusals;
 
 fn facts(release: &str) -> HostFacts {
     let kernel = profiles::named(release).unwrap_or_else(|error| panic!("{error}"));
-    HostFacts {
-        release: kernel.name.clone(),
-        version: (u32::from(kernel.version.major), u32::from(kernel.version.minor)),
-        btf: Ok(kernel.btf),
-        capabilities: u64::MAX,
-        lockdown: Lockdown::None,
-        perf_event_paranoid: None,
-        unprivileged_bpf_disabled: None,
-        kprobe_pmu: true,
-        cgroups: true,
-        tracefs: None,
-        possible_cpus: 2,
-    }
+    let version = (kernel.version.major.into(), kernel.version.minor.into());
+    HostFacts::of_kernel(&kernel.name, version, kernel.btf, 2)
 }
 
 const SWITCH: &str = "ID: 310\n\tfield:char prev_comm[16];\toffset:8;\tsize:16;\tsigned:0;\n\
