@@ -9,8 +9,8 @@ use tracer_common::{Cgroups, Class, Hook};
 
 use crate::{
     event::{Assembler, End, EndReason, Event, Followed, LossTracker, Lost, LostReason, Value},
-    place::{PlaceFilter, Places},
-    process::ProcessTable,
+    place::{Located, PlaceFilter, Places},
+    process::{ProcessTable, STILL_RUNNING},
     session::Counters,
     sink::{Around, Batch, Sink},
 };
@@ -281,7 +281,8 @@ impl Teller {
                 let around = Around {
                     ancestors: self.shown.ancestors.map(|most| known.ancestors(most)),
                     branch: self.shown.branches.then(|| known.branch()),
-                    place: None,
+                    // Where it was is told with its end.
+                    place: self.places.is_some().then_some(Located::Unknown(STILL_RUNNING)),
                 };
                 self.sink.life(&life, around, &mut self.batch.bytes);
                 self.counts.lives += 1;

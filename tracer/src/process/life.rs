@@ -10,7 +10,8 @@ use super::{
 };
 use crate::event::{Ending, ExitEvent, Missing, ProcessId, Usage, Value};
 
-const STILL_RUNNING: Missing<'static> = Missing::Unavailable("still running when the trace ended");
+/// Why what belongs to an end is not known of a process that the trace did not see end.
+pub const STILL_RUNNING: &str = "still running when the trace ended";
 
 /// What a process was, from its birth to its end.
 #[derive(Clone, Copy, Debug)]
@@ -174,7 +175,7 @@ fn of_node<'a>(table: &'a ProcessTable, node: &'a Node, end_ns: Option<u64>) -> 
         Parent::Kernel => Value::Known(ProcessId { pid: 0, start_ns: 0 }),
         Parent::Unknown(why) => Value::Missing(why.missing()),
     };
-    let unknown = || Value::Missing(STILL_RUNNING);
+    let unknown = || Value::Missing(Missing::Unavailable(STILL_RUNNING));
     Life {
         boot_ns: end_ns.unwrap_or(0),
         pid: node.id.pid,
@@ -189,7 +190,7 @@ fn of_node<'a>(table: &'a ProcessTable, node: &'a Node, end_ns: Option<u64>) -> 
         comm: node.comm(),
         exe: ancestors::exe(table.slab(), table.snapshot(), node),
         ended: end_ns.is_some(),
-        ending: Value::Missing(STILL_RUNNING),
+        ending: Value::Missing(Missing::Unavailable(STILL_RUNNING)),
         usage: Usage {
             user_ns: unknown(),
             system_ns: unknown(),

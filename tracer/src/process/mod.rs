@@ -23,7 +23,7 @@ mod tests;
 mod told;
 
 pub use ancestors::{Ancestor, Ancestors, Chain};
-pub use life::{Before, Branch, Known, Life, Unseen};
+pub use life::{Before, Branch, Known, Life, STILL_RUNNING, Unseen};
 pub use node::KnownFrom;
 pub use story::{Attempt, Attempts, LeftOut, SIDE};
 pub use table::{Evicted, Limits, ProcessTable};

@@ -1,13 +1,48 @@
 //! What is known around an event, as members of its line.
 
 use super::{
-    Gone,
-    write::{Object, array, key},
+    Gone, place,
+    write::{Object, Tell, array, key},
 };
 use crate::{
     event::Missing,
+    place::Located,
     process::{Ancestor, Ancestors},
+    sink::Around,
 };
+
+/// What was written of an [`Around`], for the `missing` and `cut` of its line.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'a> {
+    chain: Shown<'a>,
+    place: Option<Located<'a>>,
+}
+
+/// Writes the place and the ancestors, those that anybody asked for.
+pub(super) fn fields<'a>(o: &mut Object<'_>, around: Around<'a>) -> Written<'a> {
+    place::fields(o, around.place);
+    Written { chain: ancestors(o, around.ancestors), place: around.place }
+}
+
+impl Written<'_> {
+    /// Every field that is null for want of knowledge, with the reason.
+    pub(super) fn each_missing(self, tell: Tell<'_>) {
+        place::each_missing(self.place, |name, reason| tell(name, &reason));
+        if let Some(reason) = self.chain.missing() {
+            tell("ancestors", &reason);
+        }
+    }
+
+    /// Every field that is not whole, with the reason.
+    pub(super) fn each_cut(self, tell: Tell<'_>) {
+        if let Some(cut) = place::cut(self.place) {
+            tell("cgroup", &cut);
+        }
+        if let Some(reason) = self.chain.cut() {
+            tell("ancestors", &reason);
+        }
+    }
+}
 
 /// How much of a chain of ancestors is shown.
 #[derive(Clone, Copy)]

@@ -29,12 +29,10 @@ pub(in crate::sink) fn exit(event: &ExitEvent<'_>, around: Around<'_>, clock: Wa
     ending(&mut o, e.ending);
     usage(&mut o, &e.usage);
     o.optional(key!("cgroup_id"), gone.shown(e.cgroups).map(|cgroups| cgroups.v2));
-    let chain = around::ancestors(&mut o, around.ancestors);
+    let written = around::fields(&mut o, around);
     o.texts(key!("missing"), |tell| {
         event.each_missing(|name, reason| tell(name, &reason));
-        if let Some(reason) = chain.missing() {
-            tell("ancestors", &reason);
-        }
+        written.each_missing(tell);
     });
     o.texts(key!("cut"), |tell| {
         for (name, value) in event.usage.fields() {
@@ -42,9 +40,7 @@ pub(in crate::sink) fn exit(event: &ExitEvent<'_>, around: Around<'_>, clock: Wa
                 tell(name, &cut);
             }
         }
-        if let Some(reason) = chain.cut() {
-            tell("ancestors", &reason);
-        }
+        written.each_cut(tell);
     });
     o.close();
     out.push(b'\n');

@@ -24,18 +24,12 @@ pub(in crate::sink) fn fork(event: &ForkEvent<'_>, around: Around<'_>, clock: Wa
     o.number(key!("gid"), e.gid.into());
     o.bytes(key!("comm"), key!("comm_raw"), e.comm);
     o.optional(key!("cgroup_id"), gone.shown(e.cgroups).map(|cgroups| cgroups.v2));
-    let chain = around::ancestors(&mut o, around.ancestors);
+    let written = around::fields(&mut o, around);
     o.texts(key!("missing"), |tell| {
         event.each_missing(|name, reason| tell(name, &reason));
-        if let Some(reason) = chain.missing() {
-            tell("ancestors", &reason);
-        }
+        written.each_missing(tell);
     });
-    o.texts(key!("cut"), |tell| {
-        if let Some(reason) = chain.cut() {
-            tell("ancestors", &reason);
-        }
-    });
+    o.texts(key!("cut"), |tell| written.each_cut(tell));
     o.close();
     out.push(b'\n');
 }

@@ -3,18 +3,17 @@
 use std::fmt;
 
 use super::{
-    Gone, args, around,
+    Gone, args,
+    around::{self, Written},
     exit::{ending, usage},
     gaps, line, rfc3339,
-    write::{Key, Object, array, key},
+    write::{Key, Object, Tell, array, key},
 };
 use crate::{
     event::{Ending, Missing, WallClock, errno_name},
-    process::{Attempt, Attempts, LeftOut, Life},
+    process::{Attempt, Attempts, LeftOut, Life, STILL_RUNNING},
     sink::Around,
 };
-
-const STILL_RUNNING: &str = "still running when the trace ended";
 
 /// Appends the line of a life.
 pub(in crate::sink) fn life(life: &Life<'_>, around: Around<'_>, clock: WallClock, out: &mut Vec<u8>) {
@@ -39,9 +38,9 @@ pub(in crate::sink) fn life(life: &Life<'_>, around: Around<'_>, clock: WallCloc
     array(o.key(key!("execs")), l.execs.iter(), |attempt, out| exec(&attempt, clock, out));
     o.number(key!("execs_left_out"), l.execs.left_out().total());
     o.text(key!("known_from"), l.known_from.name());
-    let chain = around::ancestors(&mut o, around.ancestors);
-    o.texts(key!("missing"), |tell| missing(life, chain.missing(), tell));
-    o.texts(key!("cut"), |tell| cut(life, chain.cut(), tell));
+    let written = around::fields(&mut o, around);
+    o.texts(key!("missing"), |tell| missing(life, written, tell));
+    o.texts(key!("cut"), |tell| cut(life, written, tell));
     o.close();
     out.push(b'\n');
 }
@@ -57,9 +56,7 @@ fn moment(o: &mut Object<'_>, name: Key, boot_ns: Option<u64>, clock: WallClock)
     out.push(b'"');
 }
 
-type Tell<'t> = &'t mut dyn FnMut(&str, &dyn fmt::Display);
-
-fn missing(life: &Life<'_>, ancestors: Option<Missing<'_>>, tell: Tell<'_>) {
+fn missing(life: &Life<'_>, written: Written<'_>, tell: Tell<'_>) {
     let mut field = |name: &str, missing: Option<Missing<'_>>| {
         if let Some(reason) = missing {
             tell(name, &reason);
@@ -80,13 +77,13 @@ fn missing(life: &Life<'_>, ancestors: Option<Missing<'_>>, tell: Tell<'_>) {
     for (name, value) in life.usage.fields() {
         field(name, value.missing());
     }
-    field("ancestors", ancestors);
+    written.each_missing(&mut *tell);
     if !life.unseen.is_none() {
         tell("execs", &life.unseen);
     }
 }
 
-fn cut(life: &Life<'_>, ancestors: Option<Missing<'_>>, tell: Tell<'_>) {
+fn cut(life: &Life<'_>, written: Written<'_>, tell: Tell<'_>) {
     if let Some(cut) = life.exe.cut() {
         tell("exe", &cut);
     }
@@ -98,9 +95,7 @@ fn cut(life: &Life<'_>, ancestors: Option<Missing<'_>>, tell: Tell<'_>) {
     if life.execs.left_out().total() > 0 {
         tell("execs", &Gap(life.execs));
     }
-    if let Some(reason) = ancestors {
-        tell("ancestors", &reason);
-    }
+    written.each_cut(tell);
 }
 
 /// What is left out of a story, and where.

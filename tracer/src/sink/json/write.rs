@@ -17,6 +17,9 @@ macro_rules! key {
 }
 pub(super) use key;
 
+/// Takes members of an object of texts, one by one.
+pub(super) type Tell<'t> = &'t mut dyn FnMut(&str, &dyn fmt::Display);
+
 /// Writes one JSON object, member after member.
 #[derive(Debug)]
 pub(super) struct Object<'o> {
@@ -95,7 +98,7 @@ impl<'o> Object<'o> {
     }
 
     /// An object of texts, which `tell` is given the place for; nothing if there are none. It is not the first member.
-    pub(super) fn texts(&mut self, name: Key, tell: impl FnOnce(&mut dyn FnMut(&str, &dyn fmt::Display))) {
+    pub(super) fn texts(&mut self, name: Key, tell: impl FnOnce(Tell<'_>)) {
         let start = self.out.len();
         let mut texts = Object::open(self.key(name));
         tell(&mut |name, text| string(&text.to_string(), texts.named(name)));

@@ -215,6 +215,14 @@ fn filtered(hook: &str, words: &[&str], wanted: impl Fn(&Group) -> bool) {
     for kind in ["exit", "life"] {
         let count = told.all(kind).filter(|record| record["comm"] == "tiny").count();
         assert_eq!(count, expected.len(), "{kind}: {words:?}: {:?}", told.all(kind).collect::<Vec<_>>());
+        // It ended where it executed.
+        for record in told.all(kind).filter(|record| record["comm"] == "tiny") {
+            let exec = told.all("exec").find(|exec| exec["id"] == record["id"]).unwrap();
+            for field in ["cgroup", "container", "unit", "user_unit", "slice", "pod_uid"] {
+                assert!(record.get(field).is_some(), "no {field}: {record}");
+                assert_eq!(record[field], exec[field], "{field}: {record}");
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CutFields, Hook, version};
+use super::{CutFields, Hook, place, version};
 
 /// A process was born.
 ///
@@ -45,6 +45,8 @@ pub(in crate::sink::json) struct Fork {
     pub(super) comm_raw: Option<String>,
     /// Id of the child's cgroup in the v2 hierarchy.
     pub(super) cgroup_id: Option<u64>,
+    #[serde(flatten)]
+    pub(super) place: place::Place,
     /// The child's ancestors by birth, the parent first; absent when nobody asked. See `missing` and `cut`.
     #[serde(default, skip_serializing_if = "Asked::is_not")]
     #[schemars(with = "Option<Vec<Ancestor>>")]
@@ -98,6 +100,8 @@ pub(in crate::sink::json) struct Exit {
     pub(super) usage: Usage,
     /// Id of its cgroup in the v2 hierarchy.
     pub(super) cgroup_id: Option<u64>,
+    #[serde(flatten)]
+    pub(super) place: place::Place,
     /// The process' ancestors by birth, the parent first; absent when nobody asked. See `missing` and `cut`.
     #[serde(default, skip_serializing_if = "Asked::is_not")]
     #[schemars(with = "Option<Vec<Ancestor>>")]
@@ -198,6 +202,8 @@ pub(in crate::sink::json) struct Life {
     /// What told of it first: `fork`; `snapshot`: it was there when the trace began; `exec` or `exit`: its birth was
     /// lost. More may come.
     pub(super) known_from: String,
+    #[serde(flatten)]
+    pub(super) place: place::Place,
     /// Its ancestors by birth, the parent first; absent when nobody asked. See `missing` and `cut`.
     #[serde(default, skip_serializing_if = "Asked::is_not")]
     #[schemars(with = "Option<Vec<Ancestor>>")]
