@@ -321,6 +321,14 @@ fn mistakes_of_syntax_are_told() {
     "#]],
     );
     refused(
+        &["--max-processes", "0"],
+        &expect![[r#"
+        error: invalid value '0' for '--max-processes <N>': expected a number from 16 to 4294967295
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refused(
         &["--stats=10"],
         &expect![[r#"
         error: invalid value '10' for '--stats[=<INTERVAL>]': no unit: write 10s for seconds

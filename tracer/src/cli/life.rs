@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::error::UsageError;
 use super::units;
+use crate::process::Limits;
 use crate::sink::Format;
 
 /// What is told of processes beside their executions.
@@ -30,11 +31,21 @@ pub struct LifeArgs {
     #[arg(default_missing_value = "all", help_heading = "Processes")]
     pub ancestors: Option<Generations>,
 
-    /// Remember at most this many processes, ended ones that others descend from among them
+    /// Remember at most this many processes (16 or more), ended ones that others descend from among them
     ///
     /// Beyond that the longest ended are forgotten first. What is not known for that reason says so.
-    #[arg(long, value_name = "N", value_parser = units::limit, default_value = "65536", help_heading = "Processes")]
-    pub max_processes: NonZeroU32,
+    #[arg(long, value_name = "N", value_parser = processes, default_value = "65536", help_heading = "Processes")]
+    pub max_processes: u32,
+}
+
+/// How many processes to remember.
+fn processes(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if usize::try_from(number).is_ok_and(|number| number >= Limits::MIN_PROCESSES) => {
+            Ok(number)
+        }
+        _ => Err(format!("expected a number from {} to {}", Limits::MIN_PROCESSES, u32::MAX)),
+    }
 }
 
 /// Choices of `--events`.
@@ -60,7 +71,7 @@ pub struct Story {
     pub exits: bool,
     pub lives: bool,
     pub ancestors: Option<Generations>,
-    pub max_processes: NonZeroU32,
+    pub max_processes: u32,
 }
 
 impl Story {

@@ -14,16 +14,18 @@ use crate::event::{Event, Missing, ProcessId, Value};
 
 /// Processes that are kept after their end although nobody descends from them: their fork, or a child's, may be late.
 pub(super) const LINGER: usize = 256;
-/// Fewer processes than this are not worth a table.
-const MIN_PROCESSES: usize = 16;
-
 /// How much a table remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Processes, living and ended; at least 16.
+    /// Processes, living and ended; fewer than [`Limits::MIN_PROCESSES`] are taken for so many.
     pub processes: usize,
     /// Bytes that the execs of all of them may take.
     pub story_bytes: usize,
+}
+
+impl Limits {
+    /// With fewer processes, a table would forget a parent while its child is being born.
+    pub const MIN_PROCESSES: usize = 16;
 }
 
 impl Default for Limits {
@@ -90,7 +92,7 @@ impl ProcessTable {
     /// An empty table, to be fed with all events from before the snapshot on.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits: Limits { processes: limits.processes.max(MIN_PROCESSES), ..limits },
+            limits: Limits { processes: limits.processes.max(Limits::MIN_PROCESSES), ..limits },
             slab: Slab::default(),
             living: List::new(Thread::Use),
             remembered: List::new(Thread::Use),
