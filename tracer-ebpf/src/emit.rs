@@ -94,6 +94,17 @@ pub(crate) unsafe fn unnumbered(scratch: *mut Scratch) -> bool {
     }
 }
 
+/// Counts an event that could not even be begun.
+#[inline(always)]
+pub(crate) fn lost(class: Class) {
+    let Some(account) = account(class) else { return };
+    // SAFETY: the account is a map's value.
+    unsafe {
+        next(account);
+        count(&raw mut (*account).dropped);
+    }
+}
+
 /// Numbers an event of a fixed size, and sends it: `fill` writes all of it into the ring itself. Counts it as dropped
 /// if the ring has no room.
 #[inline(always)]

@@ -5,7 +5,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use tracer_common::{CpuStats, Knobs, Offsets};
 
@@ -71,6 +71,10 @@ pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(
 /// Indexed by CPU.
 #[map]
 pub(crate) static STATS: Array<CpuStats> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// The program that others go on in where a system call failed: see [`crate::hooks::fentry`].
+#[map]
+pub(crate) static FAILED: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Processes of the traced tree, by process id.
 #[map]

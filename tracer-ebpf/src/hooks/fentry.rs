@@ -5,7 +5,8 @@
 //! here, so that user space can tell which of the skipped returns were those of failed ones.
 //!
 //! They cost nothing to anyone who does not exec. Each fexit program is a program of its own,
-//! since it is bound to its function when it is loaded.
+//! since it is bound to its function when it is loaded; but where a call failed, those of one type go
+//! on in one and the same ([`FAILED`]): the kernel's verifier takes its time for each copy.
 
 use aya_ebpf::{
     EbpfContext,
@@ -13,13 +14,14 @@ use aya_ebpf::{
     macros::{btf_tracepoint, fexit},
     programs::{BtfTracePointContext, FExitContext},
 };
-use tracer_common::Hook;
+use tracer_common::{Class, Hook};
 
 use crate::{
     emit,
     exec::{self, Call},
     hooks::{syscall, tracepoint},
     kernel::{Space, read},
+    maps::FAILED,
     preempt,
     scratch::Slot,
 };
@@ -66,10 +68,8 @@ fn argument(ctx: &impl EbpfContext, number: u32) -> Option<u64> {
 
 /// A return was seen of a call that succeeded.
 #[inline(always)]
-fn count_success(ret: i64) {
-    if !syscall::is_error(ret)
-        && let Some(stats) = emit::stats()
-    {
+fn count_success() {
+    if let Some(stats) = emit::stats() {
         // SAFETY: `stats` is a map's value.
         unsafe { emit::count(&raw mut (*stats).returned) };
     }
@@ -77,37 +77,65 @@ fn count_success(ret: i64) {
 
 /// `long __x64_sys_execve(const struct pt_regs *regs)` and its like.
 #[inline(always)]
-fn returned(slot: Slot, ctx: &FExitContext) -> i32 {
+fn returned(slot: impl FnOnce(u64) -> Slot, ctx: &FExitContext) -> i32 {
     let ret: i64 = ctx.arg(1);
     log!(ctx, "exec returned {}", ret);
     let _off = preempt::off();
-    count_success(ret);
-    if syscall::is_error(ret)
-        && let Some(regs) = argument(ctx, 0)
-    {
+    if !syscall::is_error(ret) {
+        count_success();
+    } else if let Some(regs) = argument(ctx, 0) {
         syscall::failed(slot, Hook::Fentry, regs, ret);
     }
     0
 }
 
+/// As [`returned`], without a copy of what a failed call takes: there [`fexit_execve`] goes on.
+#[inline(always)]
+fn returned_elsewhere(ctx: &FExitContext) -> i32 {
+    if syscall::is_error(ctx.arg(1)) {
+        // SAFETY: it is there before this program runs, and takes the same context.
+        unsafe { FAILED.tail_call(ctx, 0) };
+        emit::lost(Class::Event);
+        return 0;
+    }
+    let _off = preempt::off();
+    count_success();
+    0
+}
+
+/// Others go on in it. The kernel keeps each of them from being run while it runs, but not while another of them does,
+/// so each has its block of scratch memory: the system call's number says whose run this is.
 #[fexit(function = "__x64_sys_execve")]
 fn fexit_execve(ctx: FExitContext) -> i32 {
-    returned(Slot::Execve, &ctx)
+    returned(syscall::slot, &ctx)
 }
 
 #[fexit(function = "__x64_sys_execveat")]
 fn fexit_execveat(ctx: FExitContext) -> i32 {
-    returned(Slot::Execveat, &ctx)
+    returned(|_| Slot::Execveat, &ctx)
 }
 
 #[fexit(function = "__ia32_compat_sys_execve")]
 fn fexit_compat_execve(ctx: FExitContext) -> i32 {
-    returned(Slot::CompatExecve, &ctx)
+    returned_elsewhere(&ctx)
 }
 
 #[fexit(function = "__ia32_compat_sys_execveat")]
 fn fexit_compat_execveat(ctx: FExitContext) -> i32 {
-    returned(Slot::CompatExecveat, &ctx)
+    returned_elsewhere(&ctx)
+}
+
+// For kernels whose BTF gives these functions another type than `__x64_sys_execve`: the kernel lets no program go on in
+// one for functions of another type (kernel/bpf/core.c, `bpf_prog_map_compatible`).
+
+#[fexit(function = "__ia32_compat_sys_execve")]
+fn fexit_compat_execve_alone(ctx: FExitContext) -> i32 {
+    returned(|_| Slot::CompatExecve, &ctx)
+}
+
+#[fexit(function = "__ia32_compat_sys_execveat")]
+fn fexit_compat_execveat_alone(ctx: FExitContext) -> i32 {
+    returned(|_| Slot::CompatExecveat, &ctx)
 }
 
 /// fs/exec.c: `int kernel_execve(const char *filename, const char *const *argv,
@@ -116,10 +144,10 @@ fn fexit_compat_execveat(ctx: FExitContext) -> i32 {
 fn fexit_kernel_execve(ctx: FExitContext) -> i32 {
     let ret = i64::from(ctx.arg::<i32>(3));
     let _off = preempt::off();
-    count_success(ret);
-    if syscall::is_error(ret)
-        && let (Some(filename), Some(argv), Some(envp)) =
-            (argument(&ctx, 0), argument(&ctx, 1), argument(&ctx, 2))
+    if !syscall::is_error(ret) {
+        count_success();
+    } else if let (Some(filename), Some(argv), Some(envp)) =
+        (argument(&ctx, 0), argument(&ctx, 1), argument(&ctx, 2))
     {
         let call = kernel_call(filename, argv, envp);
         exec::failed(Slot::KernelExecve, Hook::Fentry, ret as i32, call);

@@ -92,7 +92,7 @@ fn kprobe_return(ctx: RetProbeContext) -> u32 {
     log!(&ctx, "exec returned {}", ret);
     if syscall::is_error(ret) {
         count_result();
-        syscall::failed(Slot::Execve, Hook::Kprobe, syscall::current_regs(), ret);
+        syscall::failed(|_| Slot::Execve, Hook::Kprobe, syscall::current_regs(), ret);
     }
     0
 }

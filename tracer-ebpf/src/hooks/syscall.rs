@@ -59,9 +59,21 @@ pub(crate) fn current_regs() -> u64 {
     }
 }
 
-/// A system call failed: if it was an exec, report it. `regs` is where its registers are.
+/// The block of scratch memory of what runs for a system call of this number.
 #[inline(always)]
-pub(crate) fn failed(slot: Slot, hook: Hook, regs: u64, ret: i64) {
+pub(crate) fn slot(number: u64) -> Slot {
+    match number {
+        EXECVE | X32_EXECVE => Slot::Execve,
+        EXECVEAT | X32_EXECVEAT => Slot::Execveat,
+        IA32_EXECVE => Slot::CompatExecve,
+        _ => Slot::CompatExecveat,
+    }
+}
+
+/// A system call failed: if it was an exec, report it. `slot` tells the block of scratch memory from the call's number,
+/// `regs` is where its registers are.
+#[inline(always)]
+pub(crate) fn failed(slot: impl FnOnce(u64) -> Slot, hook: Hook, regs: u64, ret: i64) {
     let Some(number) = read::<u64>(regs, ORIG_AX as u32 * 8) else { return };
     match number {
         EXECVE | EXECVEAT | IA32_EXECVE | IA32_EXECVEAT | X32_EXECVE | X32_EXECVEAT => {}
@@ -77,6 +89,7 @@ pub(crate) fn failed(slot: Slot, hook: Hook, regs: u64, ret: i64) {
             _ => return,
         }
     }
+    let slot = slot(number);
     let Some(scratch) = scratch::take(slot) else { return };
     // SAFETY: the copy is of the array's size; `work` is scratch memory of this program alone.
     let r = unsafe {

@@ -23,7 +23,7 @@ fn tp_sys_exit(ctx: RawTracePointContext) -> u32 {
     let ret: i64 = ctx.arg(1);
     if syscall::is_error(ret) {
         let _off = preempt::off();
-        syscall::failed(Slot::Execve, Hook::Tracepoint, ctx.arg(0), ret);
+        syscall::failed(|_| Slot::Execve, Hook::Tracepoint, ctx.arg(0), ret);
     }
     0
 }

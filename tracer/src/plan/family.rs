@@ -28,6 +28,11 @@ pub enum Need {
     Always,
     /// Only where the kernel has the function.
     IfThere,
+    /// Only where the kernel has the function, and it is of the same type as this one, whose program goes on in its
+    /// place.
+    IfLike(&'static str),
+    /// Only where the kernel has the function, and it is of another type than this one.
+    IfUnlike(&'static str),
     /// Only when a process tree is followed.
     Tree,
     /// Only when processes are followed from their birth to their end.
@@ -44,16 +49,21 @@ pub struct Part {
     pub program: &'static str,
     pub target: Target,
     pub need: Need,
+    /// The map through which other programs go on in it.
+    pub array: Option<&'static str>,
 }
 
 const fn part(program: &'static str, target: Target, need: Need) -> Part {
-    Part { program, target, need }
+    Part { program, target, need, array: None }
 }
 
 /// The functions behind execve and execveat, of each calling convention
 /// (arch/x86/include/asm/syscall_wrapper.h). A kernel built without one lacks its functions.
-const SYSCALLS: &[&str] =
-    &["__x64_sys_execve", "__x64_sys_execveat", "__ia32_compat_sys_execve", "__ia32_compat_sys_execveat"];
+const SYSCALLS: &[&str] = &[EXECVE, EXECVEAT, COMPAT_EXECVE, COMPAT_EXECVEAT];
+const EXECVE: &str = "__x64_sys_execve";
+const EXECVEAT: &str = "__x64_sys_execveat";
+const COMPAT_EXECVE: &str = "__ia32_compat_sys_execve";
+const COMPAT_EXECVEAT: &str = "__ia32_compat_sys_execveat";
 
 const TRACEPOINT: &[Part] = &[
     part("tp_exit", Target::RawTracepoint("sched_process_exit"), Need::TreeOrLife),
@@ -65,10 +75,12 @@ const TRACEPOINT: &[Part] = &[
 const FENTRY: &[Part] = &[
     part("btf_exit", Target::BtfTracepoint("sched_process_exit"), Need::TreeOrLife),
     part("btf_fork", Target::BtfTracepoint("sched_process_fork"), Need::TreeOrLife),
-    part("fexit_execve", Target::Fexit("__x64_sys_execve"), Need::Always),
-    part("fexit_execveat", Target::Fexit("__x64_sys_execveat"), Need::Always),
-    part("fexit_compat_execve", Target::Fexit("__ia32_compat_sys_execve"), Need::IfThere),
-    part("fexit_compat_execveat", Target::Fexit("__ia32_compat_sys_execveat"), Need::IfThere),
+    Part { array: Some("FAILED"), ..part("fexit_execve", Target::Fexit(EXECVE), Need::Always) },
+    part("fexit_execveat", Target::Fexit(EXECVEAT), Need::Always),
+    part("fexit_compat_execve", Target::Fexit(COMPAT_EXECVE), Need::IfLike(EXECVE)),
+    part("fexit_compat_execve_alone", Target::Fexit(COMPAT_EXECVE), Need::IfUnlike(EXECVE)),
+    part("fexit_compat_execveat", Target::Fexit(COMPAT_EXECVEAT), Need::IfLike(EXECVE)),
+    part("fexit_compat_execveat_alone", Target::Fexit(COMPAT_EXECVEAT), Need::IfUnlike(EXECVE)),
     part("fexit_kernel_execve", Target::Fexit("kernel_execve"), Need::IfThere),
     // Always: it tells which of the returns that were skipped were not those of failed calls.
     part("btf_exec", Target::BtfTracepoint("sched_process_exec"), Need::Always),

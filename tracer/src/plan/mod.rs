@@ -20,7 +20,7 @@ pub use offsets::{is_member, is_of_lives, members};
 use crate::{
     event::Unavailable,
     host::{Capability, HostFacts},
-    verifier::btf::{Btf, Kind},
+    verifier::btf::{Btf, Kind, Type, TypeId},
 };
 
 /// What one run of `tracer exec` wants of the kernel side.
@@ -118,8 +118,9 @@ pub struct Plan {
     pub unavailable: Unavailable,
     pub wishes: Wishes,
     pub cpus: u32,
-    /// Of the functions that programs are attached to through trampolines, those that this kernel has.
-    functions: Vec<&'static str>,
+    /// Of the functions that programs are attached to through trampolines, those that this kernel has, each with its
+    /// type.
+    functions: Vec<(&'static str, TypeId)>,
 }
 
 impl Plan {
@@ -150,12 +151,23 @@ impl Plan {
             Need::Life => self.wishes.follow.any(),
             Need::TreeOrLife => self.wishes.tree || self.wishes.follow.any(),
             Need::Success => !self.wishes.failed,
-            Need::IfThere => match part.target {
-                Target::Fexit(function) => self.functions.contains(&function),
-                _ => true,
-            },
+            Need::IfThere => {
+                !matches!(part.target, Target::Fexit(function) if self.type_of(function).is_none())
+            }
+            Need::IfLike(other) => self.are_alike(part.target, other) == Some(true),
+            Need::IfUnlike(other) => self.are_alike(part.target, other) == Some(false),
         };
         family::parts(hook).iter().filter(wanted).copied().collect()
+    }
+
+    fn type_of(&self, function: &str) -> Option<TypeId> {
+        self.functions.iter().find(|(name, _)| *name == function).map(|(_, proto)| *proto)
+    }
+
+    /// Whether a function is of the same type as another; `None`: this kernel does not have it.
+    fn are_alike(&self, target: Target, other: &str) -> Option<bool> {
+        let Target::Fexit(function) = target else { return None };
+        Some(self.type_of(function)? == self.type_of(other)?)
     }
 }
 
@@ -302,15 +314,19 @@ fn no_registers(facts: &HostFacts, offsets: &Offsets) -> Option<String> {
     })
 }
 
-/// Which of the functions behind fexit programs this kernel has.
-fn functions(btf: &Btf) -> Vec<&'static str> {
+/// Which of the functions behind fexit programs this kernel has, and their types.
+fn functions(btf: &Btf) -> Vec<(&'static str, TypeId)> {
     let names = family::parts(Hook::Fentry).iter().filter_map(|part| match part.target {
         Target::Fexit(function) => Some((Kind::Func, function)),
         _ => None,
     });
     let names: Vec<_> = names.collect();
     let found = btf.find_batch(&names);
-    names.iter().zip(found).filter(|(_, id)| id.is_some()).map(|((_, name), _)| *name).collect()
+    let of = |(name, id)| match btf.get(id?) {
+        Some(Type::Func(func)) => Some((name, func.proto)),
+        _ => None,
+    };
+    names.iter().map(|(_, name)| *name).zip(found).filter_map(of).collect()
 }
 
 fn knobs(wishes: &Wishes, facts: &HostFacts) -> Knobs {

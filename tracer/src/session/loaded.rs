@@ -115,7 +115,21 @@ impl Loaded {
         loaded.fill("PIDS", wishes.pids.iter().map(|pid| pid.to_ne_bytes()))?;
         loaded.fill("UIDS", wishes.uids.iter().map(|uid| uid.to_ne_bytes()))?;
         loaded.fill("COMMS", wishes.comms.iter().copied())?;
+        loaded.connect()?;
         Ok(loaded)
+    }
+
+    /// Lets programs go on in others, those that do.
+    fn connect(&self) -> Result<(), LoadError> {
+        for (part, program) in &self.programs {
+            let Some((name, array)) = part.array.and_then(|name| Some((name, self.maps.named(name)?))) else {
+                continue;
+            };
+            let (first, program) = (0_u32.to_ne_bytes(), program.as_raw_fd().to_ne_bytes());
+            let fail = |error| LoadError::Map { map: name.to_owned(), what: "filled", error };
+            bpf::map_update(array, &first, &program, 0).map_err(fail)?;
+        }
+        Ok(())
     }
 
     fn fill<const N: usize>(
