@@ -17,6 +17,16 @@ enum Mark {
     Done,
 }
 
+/// What a walk along all chains of calls keeps.
+struct Chains {
+    /// By function: where it calls, or refers to, another.
+    calls: Vec<Vec<u32>>,
+    /// From where the walk began to where it is.
+    chain: Vec<usize>,
+    /// Instructions that may still be gone over.
+    budget: u32,
+}
+
 impl Env<'_> {
     /// The stack of every call chain is within bounds.
     pub(super) fn check_stack_depth(&mut self) -> Checked {
@@ -24,23 +34,27 @@ impl Env<'_> {
             .rev()
             .filter(|i| *i == 0 || (self.subprogs[*i].is_async && self.profile.release >= Release::new(6, 1)))
             .collect();
+        let calls = self.subprogs.iter().map(|s| self.calls_of(s)).collect();
         // The kernel follows every chain of calls, however many there are; we do not.
-        let mut budget = 16_000_000;
+        let mut chains = Chains { calls, chain: Vec::new(), budget: 16_000_000 };
         for s in starts {
-            self.check_chain(s, &[s], 0, 0, &mut budget)?;
+            chains.chain = vec![s];
+            self.check_chain(s, &mut chains, 0, 0)?;
         }
         Ok(())
     }
 
-    fn check_chain(
-        &self,
-        root: usize,
-        chain: &[usize],
-        depth: u32,
-        frame: usize,
-        budget: &mut u32,
-    ) -> Checked {
-        let sub = chain.last().copied().unwrap_or(root);
+    /// The instructions of a function that a chain of calls may go on from, or that it matters to.
+    fn calls_of(&self, s: &Subprog) -> Vec<u32> {
+        let concerns = |i: &u32| {
+            let insn = self.insns[*i as usize];
+            insn.is_kfunc_call() || insn.is_subprog_call() || insn.is_subprog_address()
+        };
+        (s.start..s.end).filter(concerns).collect()
+    }
+
+    fn check_chain(&self, root: usize, chains: &mut Chains, depth: u32, frame: usize) -> Checked {
+        let sub = chains.chain.last().copied().unwrap_or(root);
         let s = &self.subprogs[sub];
         if sub != 0 && s.has_tail_call && depth >= 256 && (frame > 0 || root != 0) {
             reject!(
@@ -64,14 +78,15 @@ impl Env<'_> {
         if depth > 512 {
             reject!(StackTooDeep, "combined stack size of {} calls is {depth}. Too large", frame + 1);
         }
-        if *budget < s.end - s.start {
+        if chains.budget < s.end - s.start {
             unmodelled!("calls along too many chains");
         }
-        *budget -= s.end - s.start;
-        for i in s.start..s.end {
+        chains.budget -= s.end - s.start;
+        for at in 0..chains.calls[sub].len() {
+            let i = chains.calls[sub][at];
             let insn = self.insns[i as usize];
             if insn.is_kfunc_call() {
-                self.check_throw_in_chain(i, chain)?;
+                self.check_throw_in_chain(i, &chains.chain)?;
                 continue;
             }
             let callback = insn.is_subprog_address() && self.has(Feature::SubprogPointers);
@@ -91,12 +106,14 @@ impl Env<'_> {
             if frame >= MAX_FRAMES {
                 reject!(CallTooDeep, "the call stack of {frame} frames is too deep !");
             }
-            if chain.contains(&(callee as usize)) && restarts {
+            if chains.chain.contains(&(callee as usize)) && restarts {
                 unmodelled!("global functions that call themselves");
             }
-            let chain: Vec<usize> = chain.iter().copied().chain([callee as usize]).collect();
-            self.check_chain(root, &chain, depth, frame, budget)?;
+            chains.chain.push(callee as usize);
+            self.check_chain(root, chains, depth, frame)?;
+            chains.chain.pop();
         }
+        let chain = &chains.chain;
         // Before 7.0 a function's own tail calls counted for its callers alone.
         let concerned =
             if self.profile.release >= Release::new(7, 0) { chain.len() } else { chain.len() - 1 };

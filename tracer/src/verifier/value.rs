@@ -304,6 +304,10 @@ impl Value {
 
     /// Everything teaches everything, as often as the kernel repeats it (`reg_bounds_sync()`).
     pub fn sync(&mut self, d: Domain) {
+        // Of nothing, and of one number, there is nothing more to learn.
+        if *self == Self::UNKNOWN || self.t.is_const() && *self == Self::known(self.t.value) {
+            return;
+        }
         if d.deduce >= Deduce::SingleValue && self.is_empty() {
             return;
         }
