@@ -187,7 +187,7 @@ fn shown(config: &ExecConfig) -> Shown {
 }
 
 fn table_of(config: &ExecConfig) -> Option<ProcessTable> {
-    let processes = config.story.max_processes.get() as usize;
+    let processes = config.story.max_processes as usize;
     let limits = process::Limits { processes, ..process::Limits::default() };
     config.story.needs_table(config.format).then(|| ProcessTable::new(limits))
 }
@@ -237,13 +237,26 @@ impl Prepared {
         snapshot(&mut attached, &mut show);
         session::memory::settle();
         let load = Load::new(config, &self.plan, &attached);
-        let traced = Execs { show, attached, load, to: config.output.clone(), end: None };
+        let traced = Execs {
+            show,
+            attached,
+            load,
+            to: config.output.clone(),
+            tree: self.plan.wishes.tree,
+            ticks: 0,
+            end: None,
+        };
         let interval = match config.stats {
             StatsWanted::Every(interval) => Some(interval),
             StatsWanted::Never | StatsWanted::AtEnd => None,
         };
-        let bounds =
-            Bounds { duration: config.duration, count: config.count, interval, status: config.status };
+        let bounds = Bounds {
+            duration: config.duration,
+            count: config.count,
+            interval,
+            status: config.status,
+            buffer_bytes: config.buffer_bytes,
+        };
         run::run(traced, self.output, self.command, bounds).await
     }
 }
@@ -255,13 +268,26 @@ struct Execs {
     /// If anybody asked what the run costs.
     load: Option<Load>,
     to: To,
+    /// Only a tree of processes is traced.
+    tree: bool,
+    /// How often losses were looked for.
+    ticks: u32,
     end: Option<End>,
 }
 
+/// What was skipped is looked for at every third tick, and so told within a second: it takes a read of /proc for each
+/// program, which at rest is most of what a run costs.
+const SKIPPED_EVERY: u32 = 3;
+
 impl Execs {
-    /// Where nobody follows processes, /proc need not be asked for their births and ends.
+    /// Where nobody follows processes, /proc need not be asked for their births and ends; of a tree, one whose birth was
+    /// not seen is missing, with all that it executes.
     fn tell_skipped(&mut self, now_ns: u64) {
-        let lives = if self.show.teller.follows() { self.attached.skipped_lives() } else { (0, 0) };
+        let lives = match (self.show.teller.follows(), self.tree) {
+            (true, _) => self.attached.skipped_lives(),
+            (false, true) => (self.attached.skipped_lives().0, 0),
+            (false, false) => (0, 0),
+        };
         self.show.teller.skipped(self.attached.skipped(), lives, now_ns);
     }
 }
@@ -297,7 +323,10 @@ impl Traced for Execs {
     fn tell_losses(&mut self) {
         let now = boot_ns();
         self.show.teller.poll(&self.attached.counters(), now);
-        self.tell_skipped(now);
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(SKIPPED_EVERY) {
+            self.tell_skipped(now);
+        }
     }
 
     fn interval(&mut self) {

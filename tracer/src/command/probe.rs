@@ -235,6 +235,7 @@ impl Prepared {
             count: config.events,
             interval: config.interval,
             status: config.status,
+            buffer_bytes: config.request.buffer,
         };
         run::run(traced, self.output, self.command, bounds).await
     }

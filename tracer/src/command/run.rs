@@ -75,6 +75,20 @@ pub(super) struct Bounds {
     /// How often [`Traced::interval`] is told.
     pub(super) interval: Option<Duration>,
     pub(super) status: StatusPolicy,
+    /// The ring's size.
+    pub(super) buffer_bytes: u32,
+}
+
+impl Bounds {
+    /// How long the ring is left alone after it was emptied. Meanwhile nobody is woken for what fills it, since the
+    /// kernel wakes a reader that has read everything, and no other; so that many records cost one wake-up. A small
+    /// ring is not left alone for longer than it takes to fill an eighth of it.
+    fn rest(self) -> Duration {
+        const LONGEST: Duration = Duration::from_millis(10);
+        /// More than any two processors' programs write.
+        const BYTES_PER_MS: u32 = 100 << 10;
+        Duration::from_millis((self.buffer_bytes / 8 / BYTES_PER_MS).into()).min(LONGEST)
+    }
 }
 
 /// The ring's descriptor, to wait at.
@@ -135,6 +149,8 @@ enum Next {
     Interval,
     LookAround,
     Written(Result<(), Failure>),
+    /// Records that came right after others: they are taken with those that follow.
+    Rest(Instant),
     Records,
 }
 
@@ -188,6 +204,10 @@ impl<T: Traced> Run<T> {
         let mut intervals = self.bounds.interval.map(|every| interval_at(Instant::now() + every, every));
         // Records may be left in the ring.
         let mut more = false;
+        let rest = self.bounds.rest();
+        let mut emptied: Option<Instant> = None;
+        // There are records, to be taken then.
+        let mut resting: Option<Instant> = None;
         loop {
             let Self { ring, traced, output, .. } = self;
             let full = traced.batch().bytes.len() >= BATCH_BYTES;
@@ -202,10 +222,14 @@ impl<T: Traced> Run<T> {
                     Next::Written(room.map(|room| room.send(std::mem::take(traced.batch()))))
                 }
                 () = async {}, if more && !full => Next::Records,
-                ready = ring.readable(), if !more && !full => {
+                () = sleep_until(resting.unwrap_or_else(far_future)), if resting.is_some() && !full => Next::Records,
+                ready = ring.readable(), if !more && !full && resting.is_none() => {
                     // Cleared before the ring is emptied, so that no later record goes unnoticed.
                     ready?.clear_ready();
-                    Next::Records
+                    match emptied.map(|at| at + rest) {
+                        Some(until) if until > Instant::now() => Next::Rest(until),
+                        _ => Next::Records,
+                    }
                 }
             };
             match next {
@@ -231,9 +255,12 @@ impl<T: Traced> Run<T> {
                 Next::Written(Ok(())) => {}
                 Next::Written(Err(Failure::Closed)) => return Ok(EndReason::ClosedOutput),
                 Next::Written(Err(Failure::Failed(_))) => return Ok(EndReason::OutputFailed),
+                Next::Rest(until) => resting = Some(until),
                 Next::Records => {
                     let most = self.most();
                     more = self.take(most) == RECORDS;
+                    resting = None;
+                    emptied = (!more).then(Instant::now);
                 }
             }
             if self.bounds.count.is_some_and(|count| self.traced.events() >= count.get()) {

@@ -38,6 +38,8 @@ pub(crate) const OURS: &[Tool] = &[
     ours("tracer", "tracer exec"),
     ours("tracer --hook kprobe", "tracer exec --hook kprobe"),
     ours("tracer --hook tracepoint", "tracer exec --hook tracepoint"),
+    ours("tracer --ancestors", "tracer exec --ancestors"),
+    ours("tracer --life", "tracer exec --life"),
 ];
 
 /// The one that the budgets are relative to.
