@@ -1,7 +1,7 @@
 //! What needs no other kernel to be measured: `cargo xtask bench user` and `bench precheck` run it, built for release.
 //!
-//! It prints a line of JSON for each figure. Times are the thread's own processor time, so that a busy machine's
-//! neighbours count little, and the least of some rounds.
+//! It prints a line of JSON for each figure. Times are the least of some rounds; where one thread does the work, its own
+//! processor time, so that a busy machine's neighbours count little.
 
 use std::time::Duration;
 

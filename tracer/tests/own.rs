@@ -90,7 +90,7 @@ fn check(release: &str) {
         // What is read of the structures is the same code in every family.
         let hooks = if name.starts_with("without ") { &plan.candidates[..1] } else { &plan.candidates[..] };
         for &hook in hooks {
-            for judgement in session::precheck(&plan, hook, &kernel).unwrap() {
+            for judgement in session::precheck(&plan, hook, &kernel).unwrap().programs {
                 judged += 1;
                 if let Verdict::Reject(rejection) = &judgement.report.verdict {
                     let steps = rejection.path.iter().map(|step| format!("  {}: {}", step.insn, step.what));
@@ -133,7 +133,7 @@ fn what_a_kernel_lacks_is_rejected() {
     let wishes = Wishes { buffer: 1 << 23, cgroup: Some(Cgroup { id: 77, level: 3 }), ..Wishes::default() };
     let plan = plan::exec(&wishes, &newer).unwrap();
     for &hook in &plan.candidates {
-        let judged = session::precheck(&plan, hook, &kernel).unwrap();
+        let judged = session::precheck(&plan, hook, &kernel).unwrap().programs;
         let rejected: Vec<_> = judged.iter().filter(|j| j.accepted() == Some(false)).collect();
         assert!(!rejected.is_empty(), "{}", hook.name());
         for judgement in rejected {

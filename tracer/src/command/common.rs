@@ -70,7 +70,7 @@ pub(super) fn judged(judged: &[Judgement], verbosity: u8) {
         let elapsed: Duration = judged.iter().map(|judgement| judgement.elapsed).sum();
         let insns: u64 = judged.iter().map(|j| u64::from(j.report.stats.insns_processed)).sum();
         eprintln!(
-            "tracer: pre-check: {} programs, {insns} instructions processed in {:.1} ms",
+            "tracer: pre-check: {} programs, {insns} instructions processed in {:.1} ms of processor time",
             judged.len(),
             elapsed.as_secs_f64() * 1e3
         );

@@ -1,7 +1,7 @@
 //! An object on one kernel: externs have values, struct_ops have slots, BTF has the form that this kernel takes.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use super::attach::AttachPoints;
 use super::functions::{Autoload, Function};
@@ -24,7 +24,7 @@ pub struct Resolved<'o> {
     pub(super) btf: Option<Arc<Btf>>,
     pub(super) refused: Option<Refusal>,
     /// Looked up when a program first wants one.
-    pub(super) attach_points: OnceCell<AttachPoints>,
+    pub(super) attach_points: OnceLock<AttachPoints>,
 }
 
 impl Resolved<'_> {
@@ -102,7 +102,7 @@ impl Object {
             bound,
             btf,
             refused,
-            attach_points: OnceCell::new(),
+            attach_points: OnceLock::new(),
         })
     }
 }

@@ -33,7 +33,7 @@ pub enum Symbols<'t> {
     /// Not known: every symbol is taken to exist, at `ASSUMED_ADDRESS`, and the program says so.
     Unknown,
     /// `None` for a symbol that the kernel does not have.
-    Known(&'t dyn Fn(&str) -> Option<u64>),
+    Known(&'t (dyn Fn(&str) -> Option<u64> + Sync)),
 }
 
 /// Stands for a symbol's address where addresses are not known.

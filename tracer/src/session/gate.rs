@@ -4,7 +4,12 @@
 //!
 //! *Must not know:* how a verdict is shown.
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZeroUsize,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     check,
@@ -32,6 +37,15 @@ pub struct Judgement {
     /// The instructions that were judged, 8 bytes each; a map is its number in the object.
     pub insns: Vec<u8>,
     pub report: Report,
+    /// Processor time, nearly.
+    pub elapsed: Duration,
+}
+
+/// What the model says of the programs of one family.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    pub programs: Vec<Judgement>,
+    /// How long judging them took, on as many processors as there are.
     pub elapsed: Duration,
 }
 
@@ -82,12 +96,37 @@ pub(super) fn explanation(
     Some(text)
 }
 
-/// Judges each program by itself.
+/// Judges each program by itself, on as many processors as there are.
 pub(super) fn judge(resolved: &Resolved<'_>, programs: &[Program], profile: &Profile) -> Vec<Judgement> {
     let one = |program: &Program| {
         let start = Instant::now();
         let report = check::verify(resolved, program, profile);
         Judgement { program: program.name.clone(), insns: program.bytes(), report, elapsed: start.elapsed() }
     };
-    programs.iter().map(one).collect()
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    // The longest first, so that none is left over when all others are done.
+    let mut order: Vec<(usize, &Program)> = programs.iter().enumerate().collect();
+    order.sort_by_key(|(_, program)| std::cmp::Reverse(program.insns.len()));
+    let next = AtomicUsize::new(0);
+    // Of each program whose turn came, its place and what was found.
+    let some = || {
+        let turns = std::iter::repeat_with(|| order.get(next.fetch_add(1, Ordering::Relaxed)));
+        turns.map_while(|turn| turn.map(|(place, program)| (*place, one(program)))).collect::<Vec<_>>()
+    };
+    let mut all = thread::scope(|scope| {
+        let helpers = 1..processors.min(programs.len());
+        // Where no thread can be had, there is this one.
+        let helpers: Vec<_> =
+            helpers.filter_map(|_| thread::Builder::new().spawn_scoped(scope, some).ok()).collect();
+        let mut all = some();
+        for helper in helpers {
+            match helper.join() {
+                Ok(judged) => all.extend(judged),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    all.sort_unstable_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, judgement)| judgement).collect()
 }

@@ -33,11 +33,13 @@ mod stats;
 pub use attached::Attached;
 pub use command::{Command, CommandError, Ended};
 pub use error::{Cause, LoadError};
-pub use gate::{Judgement, Precheck};
+pub use gate::{Judged, Judgement, Precheck};
 pub use loaded::Loaded;
 pub use privilege::{drop_all, keep_only};
 pub use snapshot::SnapshotCounts;
 pub use stats::Counters;
+
+use std::time::Instant;
 
 use tracer_common::Hook;
 
@@ -124,7 +126,7 @@ fn start_on(
 ///
 /// # Errors
 /// The object does not fit that kernel.
-pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<Judgement>, LoadError> {
+pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Judged, LoadError> {
     let kernel = Kernel::profiled(kernel);
     let object = kernel_side::object(plan, hook)?;
     let target = kernel.target();
@@ -132,5 +134,7 @@ pub fn precheck(plan: &Plan, hook: Hook, kernel: &KernelProfile) -> Result<Vec<J
     let mut parts = plan.parts(hook);
     parts.extend(plan.wishes.follow.table.then_some(SNAPSHOT));
     let programs = kernel_side::programs(&object, &resolved, &kernel, &parts)?;
-    Ok(gate::judge(&resolved, &programs, kernel.profile()))
+    let profile = kernel.profile();
+    let start = Instant::now();
+    Ok(Judged { programs: gate::judge(&resolved, &programs, profile), elapsed: start.elapsed() })
 }
