@@ -34,7 +34,7 @@ pub fn summary(end: &End) -> String {
             };
             parts.push(format!("{count} {plural}"));
         }
-        parts.extend(alive.map(|alive| format!("{alive} processes alive at the end")));
+        parts.extend(alive.map(|alive| format!("{alive} processes alive on this host at the end")));
         if !parts.is_empty() {
             let _ = writeln!(text, "{}", parts.join(", "));
         }
@@ -77,7 +77,7 @@ mod tests {
         expect![[r#"
             12 execs (3 failed, 4 lost) in 4.2 s; 12 by fentry; the output was closed
             lost execs found no room: a larger --buffer loses less
-            1 exit, 12 lives, 80 processes alive at the end
+            1 exit, 12 lives, 80 processes alive on this host at the end
             3 processes or execs were forgotten: there were more than are remembered
             2 more could not be written
         "#]]
