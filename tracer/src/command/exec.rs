@@ -340,7 +340,15 @@ impl Traced for Execs {
     }
 
     fn tree_size(&self) -> i64 {
-        self.attached.tree_size()
+        let counted = self.attached.tree_size();
+        // Whose end the kernel skipped, nobody took out.
+        if counted > 0
+            && self.attached.skipped_lives().1 > 0
+            && let Ok(tree) = self.attached.tree()
+        {
+            return tree.into_iter().filter(|pid| follow::runs(*pid)).count() as i64;
+        }
+        counted
     }
 
     fn detach(&mut self) {

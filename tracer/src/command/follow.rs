@@ -19,6 +19,17 @@ fn parent(stat: &[u8]) -> Option<u32> {
     rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// Whether a process has not ended, as /proc shows it now: one that waits to be collected has.
+pub(super) fn runs(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| !matches!(state(&stat), Some(b'Z' | b'X')))
+}
+
+/// The third field of a stat file.
+fn state(stat: &[u8]) -> Option<u8> {
+    let after = stat.iter().rposition(|byte| *byte == b')')?;
+    stat.get(after + 2).copied()
+}
+
 /// A process and its descendants.
 pub(super) fn tree(root: u32) -> Vec<u32> {
     descendants(root, &parents())
@@ -35,6 +46,7 @@ fn descendants(root: u32, parents: &BTreeMap<u32, u32>) -> Vec<u32> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -43,6 +55,17 @@ mod tests {
         assert_eq!(parent(b"7 (a) S 1 (b) S 3 4 5"), Some(3));
         assert_eq!(parent(b"7 (sh) S 3 7 7 0"), Some(3));
         assert_eq!(parent(b"nonsense"), None);
+        assert_eq!(state(b"7 (a) S 1 (b) Z 3 4 5"), Some(b'Z'));
+        assert_eq!(state(b"7 (sh)"), None);
+    }
+
+    #[test]
+    fn this_process_runs_and_a_collected_one_does_not() {
+        assert!(runs(std::process::id()));
+        let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert!(!runs(pid));
     }
 
     #[test]

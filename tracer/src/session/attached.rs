@@ -1,7 +1,7 @@
 //! Programs that run, and the ring that they fill.
 
 use std::{
-    fmt,
+    fmt, io,
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    LoadError,
+    LoadError, bpf,
     fdinfo::FdInfo,
     gate::Judgement,
     maps::{self, Inserted, Maps},
@@ -240,9 +240,30 @@ impl Attached {
         Ok(new)
     }
 
-    /// Processes in the traced tree.
+    /// Processes in the traced tree, with those whose end no program saw ([`Self::skipped_lives`]).
     pub fn tree_size(&self) -> i64 {
         i64::from(self.roots) + self.stats.read().tree_size()
+    }
+
+    /// Which they are.
+    ///
+    /// # Errors
+    /// The kernel does not show the map, as before 5.19 without privilege.
+    pub fn tree(&self) -> io::Result<Vec<u32>> {
+        let Some(map) = self.maps.named("TREE") else { return Ok(Vec::new()) };
+        let mut pids: Vec<u32> = Vec::new();
+        let mut next = [0; 4];
+        loop {
+            let before = pids.last().map(|pid| pid.to_ne_bytes());
+            if !bpf::map_next_key(map, before.as_ref().map(<[u8; 4]>::as_slice), &mut next)? {
+                return Ok(pids);
+            }
+            pids.push(u32::from_ne_bytes(next));
+            // A key that is removed meanwhile has the kernel begin anew.
+            if pids.len() as i64 > self.tree_size() + i64::from(u16::MAX) {
+                return Ok(pids);
+            }
+        }
     }
 
     /// Detaches everything. Programs that were already running finish; what they and the ring still

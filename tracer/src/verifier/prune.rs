@@ -241,20 +241,19 @@ impl Env<'_> {
 
     /// What was read after the kept state is read on the path at hand, too (`propagate_liveness()`).
     fn inherit_reads(&mut self, id: StateId) -> Checked {
-        let old = self.arena.get(id)?.clone();
+        let old = self.arena.get(id)?;
         let last = old.current();
+        let mut reads = Vec::new();
         for (f, frame) in old.frames.iter().enumerate() {
             let first = if f < last { 6 } else { 0 };
-            for i in first..10 {
-                let flag = frame.regs[i].live.read();
-                let Some(cur) = self.cur.frames.get_mut(f).map(|c| &mut c.regs[i]) else { continue };
-                inherit_read(&mut self.arena, flag, cur);
-            }
-            for (s, slot) in frame.stack.iter().enumerate() {
-                let flag = slot.reg.live.read();
-                let Some(cur) = self.cur.frames.get_mut(f).and_then(|c| c.stack.get_mut(s)) else { continue };
-                inherit_read(&mut self.arena, flag, &mut cur.reg);
-            }
+            let regs = frame.regs.iter().enumerate().take(10).skip(first);
+            let slots = frame.stack.iter().enumerate().map(|(s, slot)| (16 + s, &slot.reg));
+            let read = regs.chain(slots).map(|(at, reg)| (f as u8, at as u8, reg.live.read()));
+            reads.extend(read.filter(|(_, _, flag)| *flag != Live::NONE));
+        }
+        for (frame, at, flag) in reads {
+            let Some(cur) = self.cur.at_mut(frame, at) else { continue };
+            inherit_read(&mut self.arena, flag, cur);
         }
         Ok(())
     }
@@ -632,7 +631,7 @@ impl Env<'_> {
 
 fn inherit_read(arena: &mut super::state::Arena, flag: Live, cur: &mut Reg) {
     let have = cur.live.read();
-    if have == Live::READ64 || flag == Live::NONE || have == flag {
+    if have == Live::READ64 || have == flag {
         return;
     }
     cur.live.set(flag);
