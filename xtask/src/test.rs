@@ -26,7 +26,7 @@ use crate::{build, dist, profiles, step};
 pub(crate) const GUEST_TESTS: &str = "/bin/guest-tests";
 
 /// A guest's whole run: several times what it takes on a loaded machine.
-const GUEST_TIME: Duration = Duration::from_secs(20 * 60);
+const GUEST_TIME: Duration = Duration::from_secs(35 * 60);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

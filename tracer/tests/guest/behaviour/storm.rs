@@ -11,9 +11,9 @@ use crate::harness::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::one("storm::auto", 600, || storm("auto", 20_000)),
-        Test::one("storm::kprobe", 600, || storm("kprobe", 5_000)),
-        Test::one("storm::tracepoint", 600, || storm("tracepoint", 5_000)),
+        Test::one("storm::auto", 600, || storm("auto", 10_000)),
+        Test::one("storm::kprobe", 600, || storm("kprobe", 3_000)),
+        Test::one("storm::tracepoint", 600, || storm("tracepoint", 3_000)),
         Test::one("storm::of_failures", 600, storm_of_failures),
         Test::one("storm::killed_in_its_middle_nothing_stays", 600, killed_in_mid_storm),
     ]
@@ -74,14 +74,14 @@ fn storm_of_failures() {
     std::fs::write(&garbage, b"\x01\x02\x03 no program").expect("a file under /tmp");
     for hook in HOOKS {
         let live = live::start(&["--hook", hook, "--failed"]);
-        tiny::storm(Path::new("/nonexistent/file"), "early", 1_000, WORKERS, libc::ENOENT);
-        tiny::storm(&garbage, "late", 1_000, WORKERS, libc::ENOEXEC);
+        tiny::storm(Path::new("/nonexistent/file"), "early", 500, WORKERS, libc::ENOENT);
+        tiny::storm(&garbage, "late", 500, WORKERS, libc::ENOEXEC);
         let ended = live.stop();
         let execs = ended.execs();
         let tags = live::tags(&execs);
         // An argument that is not resident at the return of a failed exec is null: then the tag is.
         let unread = execs.iter().filter(|exec| exec["argv"][1].is_null()).count();
-        let missing = tiny::missing("early", 1_000, &tags) + tiny::missing("late", 1_000, &tags) - unread;
+        let missing = tiny::missing("early", 500, &tags) + tiny::missing("late", 500, &tags) - unread;
         if hook == "kprobe" {
             // A kretprobe remembers a limited number of calls: on 5.10 as many as there are CPUs.
             assert_eq!(missing as u64, ended.lost(), "seen + lost = made: {}", ended.said);
