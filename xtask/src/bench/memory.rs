@@ -97,7 +97,7 @@ fn section(said: &Said, tools: &[Tool], on: Vec<(String, String)>) -> Result<Sec
         tables: vec![table],
         charts: vec![Chart {
             name: "memory".to_owned(),
-            title: "Memory at rest: process (PSS) and kernel".to_owned(),
+            title: "Memory at rest: process (PSS) and kernel (logarithmic)".to_owned(),
             bars,
             limit: Some(REST + KERNEL),
             logarithmic: true,
