@@ -57,10 +57,8 @@ fn section(said: &[Value], on: Vec<(String, String)>) -> Result<Section> {
         ]);
         bars.push(Bar { label: name, value: whole, shown: ms(whole), whose: Whose::Ours });
     }
-    let mut notes = Vec::new();
-    if worst > BUDGET {
-        notes.push(WHY.to_owned());
-    }
+    let what = "pre-check of all programs of `tracer exec`, the slowest kernel and hook";
+    let budget = Budget::at_most(what, BUDGET, worst, ms);
     Ok(Section {
         part: "precheck".to_owned(),
         title: "The pre-check".to_owned(),
@@ -68,16 +66,12 @@ fn section(said: &[Value], on: Vec<(String, String)>) -> Result<Section> {
         on,
         how: vec![format!(
             "All programs of `tracer exec`, as they would be loaded by a run without options, judged by the model for \
-                 each kernel whose profile is embedded. *Preparing* reads the object and fits it to the kernel's BTF, which \
-                 a run does once for the gate and for loading. Programs are judged side by side, on as many processors as \
-                 there are: {processors} here. The best of thirty rounds."
+             each kernel whose profile is embedded. *Preparing* reads the object and fits it to the kernel's BTF, which \
+             a run does once for the gate and for loading. Programs are judged side by side, on as many processors as \
+             there are: {processors} here. The best of thirty rounds."
         )],
-        budgets: vec![Budget::at_most(
-            "pre-check of all programs of `tracer exec`, the slowest kernel and hook",
-            BUDGET,
-            worst,
-            ms,
-        )],
+        notes: budget.reason(WHY).into_iter().collect(),
+        budgets: vec![budget],
         tables: vec![table],
         charts: vec![Chart {
             name: "precheck".to_owned(),
@@ -86,7 +80,6 @@ fn section(said: &[Value], on: Vec<(String, String)>) -> Result<Section> {
             limit: Some(BUDGET),
             logarithmic: false,
         }],
-        notes,
     })
 }
 

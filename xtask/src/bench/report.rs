@@ -99,6 +99,11 @@ impl Budget {
         }
     }
 
+    /// Why it is missed, if it is.
+    pub(crate) fn reason(&self, why: &str) -> Option<String> {
+        (!self.met).then(|| why.to_owned())
+    }
+
     pub(crate) fn verdict(&self) -> &'static str {
         if self.met { "met" } else { "**missed**" }
     }

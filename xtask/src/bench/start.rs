@@ -135,9 +135,7 @@ fn section(said: &Said, tools: &[Tool], here: Option<Here>, on: Vec<(String, Str
             budgets.push(Budget::at_most(&what, limit, ours / theirs, |value| format!("{value:.2}x")));
         }
     }
-    if budgets.iter().any(|budget| !budget.met) {
-        notes.push(WHY.to_owned());
-    }
+    notes.extend(budgets.iter().find_map(|budget| budget.reason(WHY)));
     let mut tables = vec![table];
     if let Some(here) = here {
         let title = format!(
