@@ -1,6 +1,6 @@
 //! The descendants that a process already has.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, str::SplitAsciiWhitespace};
 
 /// Every process with its parent, as /proc shows them now.
 fn parents() -> BTreeMap<u32, u32> {
@@ -12,22 +12,25 @@ fn parents() -> BTreeMap<u32, u32> {
         .collect()
 }
 
-/// The fourth field of a stat file. The second, the name, is in parentheses and may hold anything.
-fn parent(stat: &[u8]) -> Option<u32> {
+/// The fields of a stat file from the third on. The second, the name, is in parentheses and may hold anything.
+fn after_name(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
     let after = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(&stat[after + 1..]).ok()?;
-    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+    Some(std::str::from_utf8(&stat[after + 1..]).ok()?.split_ascii_whitespace())
+}
+
+/// The fourth field of a stat file.
+fn parent(stat: &[u8]) -> Option<u32> {
+    after_name(stat)?.nth(1)?.parse().ok()
 }
 
 /// Whether a process has not ended, as /proc shows it now: one that waits to be collected has.
 pub(super) fn runs(pid: u32) -> bool {
-    fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| !matches!(state(&stat), Some(b'Z' | b'X')))
+    fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| !matches!(state(&stat), Some("Z" | "X")))
 }
 
 /// The third field of a stat file.
-fn state(stat: &[u8]) -> Option<u8> {
-    let after = stat.iter().rposition(|byte| *byte == b')')?;
-    stat.get(after + 2).copied()
+fn state(stat: &[u8]) -> Option<&str> {
+    after_name(stat)?.next()
 }
 
 /// A process and its descendants.
@@ -55,7 +58,7 @@ mod tests {
         assert_eq!(parent(b"7 (a) S 1 (b) S 3 4 5"), Some(3));
         assert_eq!(parent(b"7 (sh) S 3 7 7 0"), Some(3));
         assert_eq!(parent(b"nonsense"), None);
-        assert_eq!(state(b"7 (a) S 1 (b) Z 3 4 5"), Some(b'Z'));
+        assert_eq!(state(b"7 (a) S 1 (b) Z 3 4 5"), Some("Z"));
         assert_eq!(state(b"7 (sh)"), None);
     }
 
