@@ -150,7 +150,7 @@ enum Next {
     LookAround,
     Written(Result<(), Failure>),
     /// Records that came right after others: they are taken with those that follow.
-    Rest(Instant),
+    Rest,
     Records,
 }
 
@@ -205,9 +205,8 @@ impl<T: Traced> Run<T> {
         // Records may be left in the ring.
         let mut more = false;
         let rest = self.bounds.rest();
-        let mut emptied: Option<Instant> = None;
-        // There are records, to be taken then.
-        let mut resting: Option<Instant> = None;
+        // Until when the ring is left alone, and whether there are records to be taken then.
+        let (mut rested, mut resting) = (Instant::now(), false);
         loop {
             let Self { ring, traced, output, .. } = self;
             let full = traced.batch().bytes.len() >= BATCH_BYTES;
@@ -222,14 +221,11 @@ impl<T: Traced> Run<T> {
                     Next::Written(room.map(|room| room.send(std::mem::take(traced.batch()))))
                 }
                 () = async {}, if more && !full => Next::Records,
-                () = sleep_until(resting.unwrap_or_else(far_future)), if resting.is_some() && !full => Next::Records,
-                ready = ring.readable(), if !more && !full && resting.is_none() => {
+                () = sleep_until(rested), if resting && !full => Next::Records,
+                ready = ring.readable(), if !more && !full && !resting => {
                     // Cleared before the ring is emptied, so that no later record goes unnoticed.
                     ready?.clear_ready();
-                    match emptied.map(|at| at + rest) {
-                        Some(until) if until > Instant::now() => Next::Rest(until),
-                        _ => Next::Records,
-                    }
+                    if rested > Instant::now() { Next::Rest } else { Next::Records }
                 }
             };
             match next {
@@ -255,12 +251,11 @@ impl<T: Traced> Run<T> {
                 Next::Written(Ok(())) => {}
                 Next::Written(Err(Failure::Closed)) => return Ok(EndReason::ClosedOutput),
                 Next::Written(Err(Failure::Failed(_))) => return Ok(EndReason::OutputFailed),
-                Next::Rest(until) => resting = Some(until),
+                Next::Rest => resting = true,
                 Next::Records => {
                     let most = self.most();
                     more = self.take(most) == RECORDS;
-                    resting = None;
-                    emptied = (!more).then(Instant::now);
+                    (rested, resting) = (Instant::now() + rest, false);
                 }
             }
             if self.bounds.count.is_some_and(|count| self.traced.events() >= count.get()) {
